@@ -1,0 +1,1 @@
+"""Labels: LabelImg XML, and the YOLO folder that training reads."""

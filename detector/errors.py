@@ -1,0 +1,68 @@
+"""Every error that a user of this package can cause.
+
+DetectorError
+├── SourceError        an image, video, camera or stream that cannot be read
+├── AnnotationError    a label file or a data set that cannot be used
+├── ModelError         a network that is missing, damaged or not what was asked for
+├── ProviderError      a device that was asked for and is not there
+├── OutputError        a result that cannot be written
+├── TrainingError      a training run that cannot start or go on
+└── MissingExtraError  an optional package that is not installed
+
+The message is one line that names the file or flag and says what to do. Commands print it on stderr and exit with 2.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AnnotationError",
+    "DetectorError",
+    "MissingExtraError",
+    "ModelError",
+    "OutputError",
+    "ProviderError",
+    "SourceError",
+    "TrainingError",
+]
+
+
+class DetectorError(Exception):
+    """Base of all errors that a user can cause and mend."""
+
+
+class SourceError(DetectorError):
+    """An image, video, camera or stream cannot be read."""
+
+
+class AnnotationError(DetectorError):
+    """A label file or a data set cannot be used."""
+
+
+class ModelError(DetectorError):
+    """A network is missing, damaged, or not the kind that was asked for."""
+
+
+class ProviderError(DetectorError):
+    """A device was asked for that onnxruntime cannot use here."""
+
+
+class OutputError(DetectorError):
+    """A result cannot be written where it was asked for."""
+
+
+class TrainingError(DetectorError):
+    """A training run cannot start or go on."""
+
+
+class MissingExtraError(DetectorError):
+    """An optional package is not installed.
+
+    Args:
+        package: the name of the package that could not be imported.
+        extra: the extra of this distribution that brings it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed: run pip install 'mask-detector[{extra}]' (from a clone: '.[{extra}]')")
+        self.package = package
+        self.extra = extra
