@@ -1,0 +1,26 @@
+"""``python -m detector`` lists the commands."""
+
+from __future__ import annotations
+
+import sys
+
+import detector
+
+COMMANDS = {
+    "run": "find faces in images, a video, a webcam or a stream",
+    "train": "train on your own LabelImg labels",
+    "export": "turn a checkpoint into a verified ONNX file",
+}
+
+
+def main() -> int:
+    """Print the commands with one line each."""
+    print(f"mask-detector {detector.__version__}\n")
+    for name, purpose in COMMANDS.items():
+        print(f"  python -m detector.{name:<8} {purpose}")
+    print("\nEach takes --help.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

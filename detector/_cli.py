@@ -1,0 +1,98 @@
+"""What all commands share: flags with one name everywhere, logging set-up, errors to exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import detector
+from detector.errors import DetectorError
+
+EXIT_OK, EXIT_PARTIAL, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+log = logging.getLogger("detector")
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the examples as they are written, and shows each default that says something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, False, []):
+            return action.help
+        return super()._get_help_string(action)
+
+
+def make_parser(command: str, description: str, examples: str = "") -> argparse.ArgumentParser:
+    """A parser for ``python -m detector.<command>`` (or ``python tools/x.py``) with ``--version`` and ``--verbose``."""
+    parser = argparse.ArgumentParser(
+        prog=f"python {command}" if command.endswith(".py") else f"python -m detector.{command}",
+        description=description,
+        epilog=f"examples:\n{examples}" if examples else None,
+        formatter_class=_HelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mask-detector {detector.__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say more about what happens")
+    return parser
+
+
+def add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    """``--weights --conf --iou --imgsz --device --threads``, named alike in every command that runs a network."""
+    group = parser.add_argument_group("network")
+    group.add_argument("--weights", type=Path, help="ONNX file (default: weights/mask_detector.onnx)", metavar="FILE")
+    group.add_argument("--conf", type=fraction, default=0.25, help="show faces that are at least this sure, 0 to 1")
+    group.add_argument("--iou", type=fraction, default=0.6, help="two boxes that overlap more than this are one face")
+    group.add_argument("--imgsz", type=positive, help="longest side in the network, px (default: as trained)")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, directml, coreml or openvino")
+    group.add_argument("--threads", type=positive, help="CPU threads (default: the free cores)")
+
+
+def fraction(text: str) -> float:
+    """A flag's value from 0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
+
+
+def positive(text: str) -> int:
+    """A flag's value from 1 up."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return value
+
+
+def set_up_logging(*, verbose: bool) -> None:
+    """Log lines go to stderr, so that stdout stays free for results."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    log.setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def run_command(
+    parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int], argv: Sequence[str] | None
+) -> int:
+    """Parse ``argv``, set logging up, run ``command`` and turn what a user can cause into an exit code.
+
+    Returns:
+        The command's own code, 2 after one line on stderr for a :class:`DetectorError`, 130 after Ctrl-C.
+    """
+    args = parser.parse_args(argv)
+    set_up_logging(verbose=args.verbose)
+    try:
+        return command(args)
+    except DetectorError as error:
+        print(f"error: {error}", file=sys.stderr)
+        log.debug("where it came from:", exc_info=True)
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our stdout went away (| head): not an error, and nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
