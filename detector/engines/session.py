@@ -1,0 +1,189 @@
+"""An onnxruntime session whose device was checked and whose metadata has types."""
+
+from __future__ import annotations
+
+import ast
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from detector.errors import ModelError, ProviderError
+
+__all__ = ["ModelMetadata", "OnnxSession", "available_threads"]
+
+log = logging.getLogger(__name__)
+
+PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "cpu": "CPUExecutionProvider",
+}
+AUTO_ORDER = ("cuda", "directml")
+"""What ``auto`` tries before the CPU. CoreML and OpenVINO compile anew for each input shape, so they are by name only."""
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """What the file says about itself.
+
+    Args:
+        names: class name of each output channel, in order; empty where the file names none.
+        stride: the input's sides are multiples of this, px.
+        imgsz: the size the network was trained at, px, or None.
+        end2end: whether the head drops double boxes itself.
+        raw: all entries as they stand in the file.
+    """
+
+    names: tuple[str, ...]
+    stride: int
+    imgsz: int | None
+    end2end: bool
+    raw: dict[str, str] = field(repr=False)
+
+    @classmethod
+    def parse(cls, raw: dict[str, str], source: str) -> ModelMetadata:
+        """Read ultralytics' entries (Python literals in strings).
+
+        Raises:
+            ModelError: an entry is there and cannot be understood.
+        """
+        try:
+            names = ast.literal_eval(raw.get("names", "{}"))
+            names = [names[index] for index in range(len(names))]
+            imgsz = ast.literal_eval(raw.get("imgsz", "None"))
+            stride = int(raw.get("stride", "32"))
+            end2end = raw.get("end2end", "False").lower() == "true"
+            size = max(imgsz) if isinstance(imgsz, list | tuple) else imgsz
+            return cls(tuple(map(str, names)), stride, None if size is None else int(size), end2end, dict(raw))
+        except (ValueError, SyntaxError, KeyError, TypeError) as error:
+            raise ModelError(f"{source}: its metadata is damaged ({error}): export it again") from error
+
+
+class OnnxSession:
+    """One network in onnxruntime, on the device that was asked for and no other.
+
+    Args:
+        model: an .onnx file, its bytes, or a session that the caller made.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``directml``, ``coreml`` or ``openvino``.
+        threads: CPU threads; the cores this process may use by default.
+
+    Raises:
+        ModelError: the file is missing or is no network that this onnxruntime can read.
+        ProviderError: the device is unknown, not installed, or failed to start.
+    """
+
+    def __init__(
+        self, model: str | Path | bytes | ort.InferenceSession, *, device: str = "auto", threads: int | None = None
+    ) -> None:
+        self.source = "the given network" if isinstance(model, bytes | ort.InferenceSession) else str(model)
+        self.threads = threads or available_threads()
+        if isinstance(model, ort.InferenceSession):
+            self._session: ort.InferenceSession | None = model
+        else:
+            self._session = _open(model, self.source, device, self.threads)
+        self.provider: str = self.session.get_providers()[0]
+        self.input = self.session.get_inputs()[0]
+        self.outputs = tuple(output.name for output in self.session.get_outputs())
+        self.metadata = ModelMetadata.parse(self.session.get_modelmeta().custom_metadata_map, self.source)
+
+    @property
+    def session(self) -> ort.InferenceSession:
+        """The session itself.
+
+        Raises:
+            ModelError: it was closed.
+        """
+        if self._session is None:
+            raise ModelError(f"{self.source} was closed: load it again")
+        return self._session
+
+    @property
+    def dtype(self) -> npt.DTypeLike:
+        """float32 or float16, as the network's input wants."""
+        return np.float16 if self.input.type == "tensor(float16)" else np.float32
+
+    def __call__(self, tensor: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        """Run on one input; returns all outputs in the file's order."""
+        outputs: list[npt.NDArray[Any]] = self.session.run(self.outputs, {self.input.name: tensor})
+        return outputs
+
+    def close(self) -> None:
+        """Free the network's memory."""
+        self._session = None
+
+    def __enter__(self) -> OnnxSession:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def available_threads() -> int:
+    """Cores that this process may use: more threads than free cores make onnxruntime slower, not faster."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(len(os.sched_getaffinity(0)), 1)
+    return os.cpu_count() or 1
+
+
+def _open(model: str | Path | bytes, source: str, device: str, threads: int) -> ort.InferenceSession:
+    if not isinstance(model, bytes) and not Path(model).is_file():
+        raise ModelError(f"{source}: no such file: name an .onnx file with --weights, or make one with detector.export")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # its warnings are for people who write kernels; errors arrive as exceptions
+    names = _wanted(device)
+    failure: Exception | None = None
+    for name, settings in names:
+        chain: list[Any] = [(name, settings)] if settings else [name]
+        try:
+            session = ort.InferenceSession(
+                model if isinstance(model, bytes) else str(model), options, providers=chain, enable_fallback=False
+            )
+        except Exception as error:  # noqa: BLE001 - onnxruntime raises a dozen unrelated types
+            failure = error
+            if name == PROVIDERS["cpu"]:
+                raise ModelError(f"{source}: not a network that onnxruntime can read ({_first_line(error)})") from error
+            continue
+        # onnxruntime falls back to the CPU with no more than a warning, so look at what it really uses.
+        if session.get_providers()[0] == name:
+            if len(names) > 1:
+                log.info("running on %s", name.removesuffix("ExecutionProvider"))
+            return session
+        failure = None
+    reason = f" ({_first_line(failure)})" if failure else ""
+    raise ProviderError(f"--device {device}: onnxruntime could not start it{reason}: use --device cpu or auto")
+
+
+def _wanted(device: str) -> list[tuple[str, dict[str, str]]]:
+    """Providers to try in turn, with their settings."""
+    kind, _, number = device.lower().partition(":")
+    installed = ort.get_available_providers()
+    if kind == "auto":
+        found = [PROVIDERS[name] for name in AUTO_ORDER if PROVIDERS[name] in installed]
+        return [(name, {}) for name in [*found, PROVIDERS["cpu"]]]
+    if kind not in PROVIDERS or (number and not number.isdecimal()):
+        raise ProviderError(f"--device {device} is not known: use auto, {', '.join(PROVIDERS)} (or cuda:1)")
+    if PROVIDERS[kind] not in installed:
+        package = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml", "openvino": "onnxruntime-openvino"}
+        raise ProviderError(
+            f"--device {device}: this onnxruntime has {', '.join(installed)} only: install "
+            f"{package.get(kind, 'a build that has it')} or use --device cpu"
+        )
+    return [(PROVIDERS[kind], {"device_id": number} if number else {})]
+
+
+def _first_line(error: Exception | None) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__

@@ -1,0 +1,180 @@
+"""The single-stage engine: one network, one pass, every face with its class."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from detector.detections import CLASSES, Detections
+from detector.engines.letterbox import Letterbox
+from detector.engines.session import OnnxSession
+from detector.errors import ModelError
+
+__all__ = ["MAX_DETECTIONS", "SingleStage"]
+
+MAX_DETECTIONS = 300
+"""Faces kept per image, the surest first (as ultralytics; an end-to-end head holds no more either)."""
+
+Image = npt.NDArray[np.uint8]
+
+
+class SingleStage:
+    """A YOLO-style network exported by ``detector.export`` (or by ultralytics, with the same class names).
+
+    Double boxes on one face are dropped whatever their class, since a face has one class. Both head layouts are
+    known: raw (B, 4 + classes, anchors) with centre, width, height and scores, and end-to-end (B, 300, 6) with
+    corners, score and class.
+
+    Args:
+        model: an .onnx file, its bytes, or an onnxruntime session.
+        conf: faces that are less sure than this are dropped, 0 to 1.
+        iou: of two boxes that overlap more than this, the surer stays (raw heads), 0 to 1.
+        imgsz: the image's longer side in the network, px; the size of the training by default.
+        device: see :class:`~detector.engines.session.OnnxSession`.
+        threads: CPU threads.
+
+    Raises:
+        ModelError: no network, other classes, or a head that is not known.
+        ProviderError: the device cannot be had.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | bytes | ort.InferenceSession,
+        *,
+        conf: float = 0.25,
+        iou: float = 0.6,
+        imgsz: int | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        self.conf, self.iou = conf, iou
+        self.session = OnnxSession(model, device=device, threads=threads)
+        self._fixed = _fixed_shape(self.session)
+        stride = self.session.metadata.stride
+        size = imgsz or self.session.metadata.imgsz or 640
+        self.imgsz = -(-size // stride) * stride
+        self._class_id = _class_ids(self.session)
+        self._one_by_one = isinstance(self.session.input.shape[0], int)
+        self._lock = threading.Lock()  # the buffer below is shared; a web demo calls one engine from many threads
+        self._geometry: Letterbox | None = None
+        self._tensor: npt.NDArray[np.float32] = np.zeros((0, 3, 0, 0), np.float32)
+
+    def __call__(self, image: Image) -> Detections:
+        """Find the faces in one BGR uint8 (H, W, 3) image, the surest first."""
+        geometry = self._geometry_of(image)
+        with self._lock:
+            if geometry != self._geometry:
+                self._geometry, self._tensor = geometry, geometry.blank()[None]
+            geometry.apply(image, self._tensor[0])
+            output = self._run(self._tensor)
+        return self._decode(output[0], geometry)
+
+    def batch(self, images: Sequence[Image]) -> list[Detections]:
+        """Find the faces in several images; those that need the same input shape go through the network together."""
+        if self._one_by_one:
+            return [self(image) for image in images]
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        geometries = [self._geometry_of(image) for image in images]
+        for index, geometry in enumerate(geometries):
+            groups[geometry.target].append(index)
+        results = [Detections.empty()] * len(images)
+        for members in groups.values():
+            tensor = np.stack([geometries[index].blank() for index in members])
+            for row, index in enumerate(members):
+                geometries[index].apply(images[index], tensor[row])
+            for index, output in zip(members, self._run(tensor), strict=True):
+                results[index] = self._decode(output, geometries[index])
+        return results
+
+    def close(self) -> None:
+        """Free the network's memory."""
+        self.session.close()
+
+    def __enter__(self) -> SingleStage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _geometry_of(self, image: Image) -> Letterbox:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise ValueError(f"expected a BGR uint8 (H, W, 3) image, got {image.dtype} {image.shape}")
+        source = (image.shape[0], image.shape[1])
+        if self._fixed:
+            return Letterbox.fill(source, self._fixed)
+        return Letterbox.fit(source, self.imgsz, self.session.metadata.stride)
+
+    def _run(self, tensor: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+        return self.session(tensor.astype(self.session.dtype, copy=False))[0]
+
+    def _decode(self, output: npt.NDArray[Any], geometry: Letterbox) -> Detections:
+        if self.session.metadata.end2end:
+            xyxy, confidence, channel = _decode_end_to_end(output, self.conf)
+        else:
+            xyxy, confidence, channel = _decode_raw(output, self.conf, self.iou)
+        return Detections(geometry.restore(xyxy), confidence, self._class_id[channel])
+
+
+Decoded = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64]]
+
+
+def _decode_end_to_end(output: npt.NDArray[Any], conf: float) -> Decoded:
+    """Rows (300, 6) of corners, score, class: the head itself has left one box per face."""
+    kept = output[output[:, 4] > conf][:MAX_DETECTIONS].astype(np.float32)
+    return kept[:, :4], kept[:, 4], kept[:, 5].astype(np.int64)
+
+
+def _decode_raw(output: npt.NDArray[Any], conf: float, iou: float) -> Decoded:
+    """Columns (4 + classes, anchors) of centre, size and scores: threshold, then non-maximum suppression."""
+    scores = output[4:]
+    candidates = np.flatnonzero(scores.max(axis=0) > conf)
+    columns = output[:, candidates].astype(np.float32)
+    channel = columns[4:].argmax(axis=0)
+    confidence = columns[4:].max(axis=0)
+    corner = columns[:2] - columns[2:4] / 2
+    xywh = np.concatenate([corner, columns[2:4]]).T
+    kept = np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), confidence.tolist(), conf, iou), np.int64)[:MAX_DETECTIONS]
+    xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
+    return xyxy[kept], confidence[kept], channel[kept]
+
+
+def _fixed_shape(session: OnnxSession) -> tuple[int, int] | None:
+    """(height, width) of a network that was exported with fixed axes."""
+    shape = session.input.shape
+    if len(shape) != 4 or shape[1] != 3:
+        raise ModelError(f"{session.source}: its input is {shape}, not (batch, 3, height, width): not a detector")
+    height, width = shape[2:]
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+
+def _class_ids(session: OnnxSession) -> npt.NDArray[np.int64]:
+    """For each class channel of the network its index in ``CLASSES``, after checking that layout and names agree."""
+    names = session.metadata.names
+    if sorted(names) != sorted(CLASSES):
+        found = ", ".join(names) if names else "none"
+        raise ModelError(
+            f"{session.source}: its classes are {found}, not {' and '.join(CLASSES)}: "
+            "use a network made by detector.train and detector.export"
+        )
+    shape = session.session.get_outputs()[0].shape
+    layout = shape[1:] if len(shape) == 3 else None
+    end2end = session.metadata.end2end
+    expected = layout is not None and (layout[1] == 6 if end2end else layout[0] == 4 + len(names))
+    if not expected or len(session.outputs) != 1:
+        raise ModelError(
+            f"{session.source}: its output {shape} does not fit an {'end-to-end' if end2end else 'raw'} head "
+            f"of {len(names)} classes: export it again with detector.export"
+        )
+    return np.array([CLASSES.index(name) for name in names], np.int64)
