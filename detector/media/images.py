@@ -1,0 +1,242 @@
+"""Image files to and from BGR arrays, upright and whole. The only user of OpenCV's file codecs.
+
+``cv2.imread`` is not used anywhere: it returns None without a reason, fails on Unicode paths under Windows, turns a
+transparent pixel into whatever colour hides under it, and older versions show the missing half of a file as grey.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from detector.errors import OutputError, SourceError
+from detector.media.image_header import ImageHeader, read_header
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "Image",
+    "decode",
+    "encode",
+    "image_size",
+    "is_complete",
+    "list_images",
+    "read",
+    "write",
+    "write_bytes",
+]
+
+Image = npt.NDArray[np.uint8]
+"""BGR uint8 (H, W, 3)."""
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".gif", ".jp2"}
+    | {".pbm", ".pgm", ".ppm", ".pnm"}
+)
+"""Suffixes, in lower case, of the image formats that can be read."""
+
+MAX_PIXELS = 2**28
+"""Larger images (about 16,000 x 16,000) are refused before their pixels, 800 MB and more, are allocated."""
+
+WITH_ALPHA = frozenset({"png", "webp", "gif", "tiff"})  # a 32-bit BMP has a fourth byte too, but it means nothing
+
+
+def read(path: Path) -> Image:
+    """Read an image file as BGR uint8 (H, W, 3), upright.
+
+    Raises:
+        SourceError: the file is missing, unreadable, cut short, too large, or not an image.
+    """
+    return decode(_read_bytes(path), str(path))
+
+
+def decode(data: bytes, name: str) -> Image:
+    """Decode an image file's bytes to BGR uint8 (H, W, 3), turned upright as its EXIF orientation says.
+
+    Grey becomes three channels, transparency is laid on white, 16 bits are scaled to 8, of an animation the first
+    picture is taken. Floating-point pixels are refused: no one says which number is white.
+
+    Args:
+        data: the whole file.
+        name: what the error message calls it.
+
+    Raises:
+        SourceError: the data is cut short, too large, or not an image.
+    """
+    header = read_header(io.BytesIO(data))
+    _check(header, name, len(data))
+    keep_alpha = header.format in WITH_ALPHA
+    # Orientation is applied below, by the same header that image_size() reads, so that the two can never disagree.
+    # IMREAD_UNCHANGED implies IMREAD_IGNORE_ORIENTATION; TIFF, whose orientation is not EXIF, comes upright from both.
+    flags = cv2.IMREAD_UNCHANGED if keep_alpha else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise SourceError(f"{name}: the image is too large or damaged ({_reason(error)}): save it again") from error
+    if image is None:
+        raise SourceError(f"{name}: not an image that OpenCV can read, or a damaged one: save it as JPEG or PNG")
+    # libtiff hands out 8-bit colours already multiplied by their alpha.
+    premultiplied = header.format == "tiff" and image.dtype == np.uint8
+    return _upright(_bgr8(image, name, premultiplied=premultiplied), header.orientation)
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(width, height) in pixels of the upright image, as :func:`read` would return it.
+
+    Only the header is read for JPEG and PNG; other formats are decoded.
+
+    Raises:
+        SourceError: the file is missing, unreadable, or not an image.
+    """
+    try:
+        with path.open("rb") as file:
+            header = read_header(file)
+    except OSError as error:
+        raise SourceError(_unreadable(path, error)) from error
+    if header.format in {"jpeg", "png"} and header.upright_size and all(header.upright_size):
+        return header.upright_size
+    height, width = read(path).shape[:2]
+    return width, height
+
+
+def is_complete(path: Path) -> bool:
+    """Whether the end of a JPEG, PNG or WebP file is there; True for other formats. Does not decode.
+
+    Raises:
+        SourceError: the file is missing or unreadable.
+    """
+    try:
+        with path.open("rb") as file:
+            return read_header(file).complete
+    except OSError as error:
+        raise SourceError(_unreadable(path, error)) from error
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files of a folder by suffix, sorted by name; hidden files and subfolders are left out.
+
+    Raises:
+        SourceError: the folder is missing or unreadable.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise SourceError(_unreadable(folder, error)) from error
+    return [p for p in entries if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()]
+
+
+def encode(image: Image, suffix: str, quality: int = 95) -> bytes:
+    """Encode BGR uint8 (H, W, 3) as a file of the format that ``suffix`` names.
+
+    Args:
+        image: the picture.
+        suffix: ".jpg", ".png", ".webp" ... in either case.
+        quality: 1 to 100, for JPEG and WebP.
+
+    Raises:
+        OutputError: OpenCV cannot write this format or a picture of this size in it.
+    """
+    suffix = suffix.lower()
+    flags = {".webp": cv2.IMWRITE_WEBP_QUALITY, **dict.fromkeys((".jpg", ".jpeg", ".jpe"), cv2.IMWRITE_JPEG_QUALITY)}
+    parameters = [flags[suffix], quality] if suffix in flags else []
+    # OpenCV does not know this name of JPEG.
+    codec = ".jpg" if suffix == ".jfif" else suffix
+    try:
+        done, data = cv2.imencode(codec, image, parameters)
+    except cv2.error as error:
+        raise OutputError(f"cannot write {suffix or 'a file without suffix'} ({_reason(error)}): use .png") from error
+    if not done:
+        raise OutputError(f"cannot write a picture of {image.shape[1]}x{image.shape[0]} as {suffix}: use .png")
+    return data.tobytes()
+
+
+def write(path: Path, image: Image, quality: int = 95) -> None:
+    """Write BGR uint8 (H, W, 3) to ``path`` in the format of its suffix; the file appears whole or not at all.
+
+    Raises:
+        OutputError: the format is unknown or the file cannot be written.
+    """
+    write_bytes(path, encode(image, path.suffix, quality))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file that appears whole or not at all: beside its place first, then moved there.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}): choose another place") from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(_unreadable(path, error)) from error
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    remedy = "check the name" if isinstance(error, FileNotFoundError) else "check the file and its permissions"
+    return f"{path}: cannot be read ({error.strerror}): {remedy}"
+
+
+def _check(header: ImageHeader, name: str, length: int) -> None:
+    """Refuse what OpenCV would half-decode, decode sideways, or complain about on stderr."""
+    if not length:
+        raise SourceError(f"{name}: the file is empty: copy it again")
+    if not header.complete:
+        raise SourceError(f"{name}: the file is cut short ({length} bytes, the end is missing): copy it again")
+    if header.format == "heif":
+        raise SourceError(f"{name}: HEIC and AVIF cannot be read: convert it to JPEG or PNG")
+    if header.size is None:
+        return
+    width, height = header.size
+    if not 0 < width * height <= MAX_PIXELS or max(width, height) > 1_000_000:  # libpng's limit for a side
+        raise SourceError(f"{name}: {width}x{height} pixels cannot be read: scale it to at most {MAX_PIXELS} pixels")
+
+
+def _bgr8(image: npt.NDArray[np.integer[Any] | np.floating[Any]], name: str, *, premultiplied: bool) -> Image:
+    """Any array that imdecode returns to BGR uint8 (H, W, 3)."""
+    channels = 1 if image.ndim == 2 else image.shape[2]
+    if image.dtype not in (np.uint8, np.uint16) or channels not in (1, 3, 4):
+        raise SourceError(
+            f"{name}: {image.dtype} pixels in {channels} channels have no defined colours: save it as PNG"
+        )
+    white = 255 if image.dtype == np.uint8 else 65535
+    if channels == 4:
+        alpha = image[..., 3:].astype(np.float32) / white
+        colour = image[..., :3] * (np.float32(1) if premultiplied else alpha)
+        image = np.rint(np.minimum(colour + white * (1 - alpha), white)).astype(image.dtype)
+    if image.dtype == np.uint16:
+        image = cv2.convertScaleAbs(image, alpha=255 / white)
+    if channels == 1:
+        image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    return image.astype(np.uint8, copy=False)
+
+
+def _upright(image: Image, orientation: int) -> Image:
+    """Undo an EXIF orientation: 2 to 4 are a mirror and half turns, 5 to 8 stand on their side."""
+    if orientation >= 5:
+        image = cv2.transpose(image).astype(np.uint8, copy=False)
+    flips = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # cv2.flip: 1 left-right, 0 up-down, -1 both
+    if orientation in flips:
+        image = cv2.flip(image, flips[orientation]).astype(np.uint8, copy=False)
+    return image
+
+
+def _reason(error: cv2.error) -> str:
+    return str(getattr(error, "err", error)).strip().splitlines()[0]
