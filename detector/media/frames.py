@@ -1,0 +1,142 @@
+"""What every source has in common: the frame it yields, its context, and reading ahead."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from types import TracebackType
+from typing import ClassVar, Generic, TypeVar
+
+from detector.errors import SourceError
+from detector.media.images import Image
+
+__all__ = ["CLOSE_S", "POLL_S", "Frame", "ReadAhead", "Source"]
+
+CLOSE_S = 2.0
+"""Closing waits this many seconds for a thread that is blocked in a read, then leaves it to end by itself."""
+
+POLL_S = 0.2
+"""Waits are cut into pieces of this length: a lock that is waited for cannot be interrupted by Ctrl-C under Windows."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a source.
+
+    Args:
+        image: BGR uint8 (H, W, 3), upright.
+        index: 0, 1, 2 ... in the order in which the source hands its frames out.
+        time: seconds. Of a video file the presentation time; of a camera or stream the clock (``time.time()``) when
+            the picture arrived; None for a still image.
+        name: the file, camera or stream the picture is from.
+    """
+
+    image: Image
+    index: int
+    time: float | None
+    name: str
+
+
+class Source(ABC):
+    """Pictures from somewhere: a context manager to be iterated once, like an open file.
+
+    Attributes:
+        name: what the user called it, without a password.
+        is_live: whether pictures are lost that are not taken in time.
+        fps: frames per second, exact (30000/1001 stays); the average where the rate varies, None where it is unknown.
+        length: how many frames to expect, for a progress bar; None where it is unknown or endless.
+        failures: what could not be read and was passed over.
+    """
+
+    is_live: ClassVar[bool] = False
+
+    def __init__(self, name: str, fps: Fraction | None = None, length: int | None = None) -> None:
+        self.name = name
+        self.fps = fps
+        self.length = length
+        self.failures: list[SourceError] = []
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames; raises SourceError when the source breaks."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the file, camera or connection; returns within a few seconds, whatever the other side does."""
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class ReadAhead(Generic[T]):
+    """Runs an iterator in a thread of its own, a few items ahead: decoding overlaps with what is done to the frames.
+
+    Nothing is dropped or reordered; an exception of the iterator is raised where its item would have been.
+
+    Args:
+        items: the iterator.
+        depth: how many items may wait.
+    """
+
+    def __init__(self, items: Iterator[T], depth: int) -> None:
+        self._items = items
+        self._queue: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._fill, name="read-ahead", daemon=True)
+
+    def __iter__(self) -> Iterator[T]:
+        if self._thread.ident is not None:
+            return  # read once already
+        self._thread.start()
+        try:
+            while (item := self._get()) is not None:
+                yield item
+        finally:
+            self.close()
+
+    def close(self) -> bool:
+        """Stop reading; returns whether the iterator is at rest, so that what it reads from may be closed."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_S)
+        return not self._thread.is_alive()
+
+    def _fill(self) -> None:
+        try:
+            for item in self._items:
+                if not self._put(item, None):
+                    return
+            self._put(None, None)
+        except BaseException as error:  # noqa: BLE001, RUF100 - handed over to the thread that takes the items
+            self._put(None, error)
+
+    def _put(self, item: T | None, error: BaseException | None) -> bool:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put((item, error), timeout=POLL_S)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def _get(self) -> T | None:
+        while not self._stopped.is_set():
+            try:
+                item, error = self._queue.get(timeout=POLL_S)
+            except queue.Empty:
+                continue
+            if error is not None:
+                raise error
+            return item
+        return None

@@ -1,0 +1,129 @@
+"""One door for everything that pictures come from: ``open_source(spec)``."""
+
+from __future__ import annotations
+
+import difflib
+import glob
+import re
+import sys
+from pathlib import Path
+
+from detector.errors import SourceError
+from detector.media.frames import Frame, Source
+from detector.media.image_header import read_header
+from detector.media.images import IMAGE_SUFFIXES, list_images
+from detector.media.stills import StillSource
+
+__all__ = ["Frame", "Source", "open_source"]
+
+STREAM_SCHEMES = frozenset({"http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "tcp"})
+
+
+def open_source(spec: str | Path | int, *, reconnect_limit_s: float = 60.0, timeout_s: float = 10.0) -> Source:
+    """Open whatever ``spec`` names; use it in a ``with`` and iterate over its frames.
+
+    ========================  ==========================================================================
+    an existing file          an image or a video; always wins over the meanings below
+    an existing folder        its images, sorted by name
+    ``0``, ``1`` ...          a webcam; ``/dev/video0`` as well
+    ``http://``, ``rtsp://``  an image, a video file, or a live stream (also rtmp, udp, srt ...)
+    ``*``, ``?``, ``[]``      the images that match; ``**`` is any depth of folders
+    ``-``                     one image from standard input
+    ========================  ==========================================================================
+
+    Args:
+        spec: the file, folder, pattern, index or URL.
+        reconnect_limit_s: how long a camera or stream that drops is tried again.
+        timeout_s: how long the other side of a URL may be silent.
+
+    Raises:
+        SourceError: nothing is there, or it cannot be read. In a folder or pattern a bad file is logged and kept in
+            ``failures`` instead, and the rest goes on.
+    """
+    text = str(spec)
+    path = Path(text).expanduser()
+    if text == "-":
+        return _open_stdin()
+    if text and _exists(path):
+        return _open_folder(path, text) if path.is_dir() else _open_file(path, reconnect_limit_s)
+    if text.isascii() and text.isdigit():
+        return _open_camera(int(text), reconnect_limit_s)
+    if text.partition("://")[0].lower() in STREAM_SCHEMES and "://" in text:
+        from detector.media.stream import open_url
+
+        return open_url(text, timeout_s=timeout_s, reconnect_limit_s=reconnect_limit_s)
+    if glob.has_magic(text):
+        return _open_pattern(str(path), text, reconnect_limit_s)
+    raise SourceError(f"{text or repr(text)}: no such file or folder{_near(path)}: check the name")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # too long, or with a NUL in it
+        return False
+
+
+def _open_stdin() -> Source:
+    if sys.stdin.isatty():
+        raise SourceError("-: standard input is a terminal: pipe an image into it")
+    return StillSource.of_bytes("stdin", sys.stdin.buffer.read())
+
+
+def _open_file(path: Path, reconnect_limit_s: float) -> Source:
+    if path.is_char_device() and (match := re.fullmatch(r"/dev/video(\d+)", str(path.resolve()))):
+        return _open_camera(int(match[1]), reconnect_limit_s)
+    if _is_image(path):
+        return StillSource.of_files(str(path), [path], tolerant=False)
+    from detector.media.video import VideoSource
+
+    # "file:" keeps FFmpeg from reading a protocol into a name with a colon.
+    return VideoSource(f"file:{path}", str(path))
+
+
+def _is_image(path: Path) -> bool:
+    """By suffix, else by the first bytes: a picture without a suffix is a picture too."""
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return read_header(file).format != "other"
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}): check its permissions") from error
+
+
+def _open_folder(folder: Path, name: str) -> Source:
+    paths = list_images(folder)
+    if not paths:
+        deeper = next((p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES), None)
+        remedy = f"give '{folder / '**' / '*'}{deeper.suffix}'" if deeper else "name a folder with images, or one video"
+        raise SourceError(f"{name}: no images in this folder: {remedy}")
+    return StillSource.of_files(name, paths, tolerant=True)
+
+
+def _open_pattern(pattern: str, name: str, reconnect_limit_s: float) -> Source:
+    matches = [path for path in map(Path, sorted(glob.glob(pattern, recursive=True))) if path.is_file()]  # noqa: PTH207 - Path.glob takes no absolute pattern
+    paths = [path for path in matches if path.suffix.lower() in IMAGE_SUFFIXES]
+    if paths:
+        return StillSource.of_files(name, paths, tolerant=True)
+    if len(matches) == 1:
+        return _open_file(matches[0], reconnect_limit_s)
+    found = f"matches {len(matches)} files, but no image" if matches else "matches no file"
+    raise SourceError(f"{name}: {found}: check the pattern, and quote it so that the shell leaves it alone")
+
+
+def _open_camera(index: int, reconnect_limit_s: float) -> Source:
+    from detector.media.camera import camera_name, open_camera
+    from detector.media.live import LiveSource
+
+    return LiveSource(camera_name(index), lambda: open_camera(index), reconnect_limit_s=reconnect_limit_s)
+
+
+def _near(path: Path) -> str:
+    """A hint at names that look like the one that is missing."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except (OSError, ValueError):
+        return "" if path.parent == path else f" (nor the folder {path.parent})"
+    near = difflib.get_close_matches(path.name, names, n=3)
+    return f" (did you mean {', '.join(near)}?)" if near else ""

@@ -1,0 +1,198 @@
+"""Video files through PyAV: every frame exactly once, upright, with its own presentation time.
+
+OpenCV's reader would do none of the three: it cuts 29.97 frames per second to a float or an integer, forgets the time
+stamps of variable rates, and hides damage.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import struct
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from detector.errors import SourceError
+from detector.media.frames import Frame, ReadAhead, Source
+from detector.media.images import Image
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+__all__ = ["VideoSource", "bgr_converter", "open_container", "video_stream"]
+
+log = logging.getLogger(__name__)
+
+AHEAD = 4  # frames decoded before they are asked for: a 4K frame is 25 MB
+DECODER_THREADS = 4  # more gain little, each holds a frame, and the network needs the cores
+
+
+def open_container(location: str, name: str, timeout_s: float | None, options: dict[str, str]) -> InputContainer:
+    """Open a file or URL with PyAV.
+
+    Args:
+        location: what FFmpeg understands; ``file:`` and a path, or a URL.
+        name: what messages call it.
+        timeout_s: give up when connecting, or later a single read, takes longer; None for files.
+        options: FFmpeg's options of the demuxer and the protocol.
+
+    Raises:
+        SourceError: FFmpeg cannot open it, or there is no video in it.
+    """
+    import av
+    import av.error
+
+    try:
+        container = av.open(location, mode="r", options=options, timeout=timeout_s, metadata_errors="replace")
+    except av.error.ExitError as error:
+        raise SourceError(f"{name}: no answer within {timeout_s:g} s: check the address and the network") from error
+    except av.error.InvalidDataError as error:
+        raise SourceError(f"{name}: not a video, or one that is cut short: copy it again or convert it") from error
+    except av.error.FFmpegError as error:
+        # Not str(error): it repeats the whole address, password included.
+        raise SourceError(f"{name}: cannot be opened ({error.strerror}): check the name and the address") from error
+    # FFmpeg also "plays" text files, as the screen of an old terminal.
+    if not container.streams.video or container.format.name == "tty":
+        container.close()
+        raise SourceError(f"{name}: there is no video in it: name an image or a video file")
+    return container
+
+
+def video_stream(container: InputContainer) -> VideoStream:
+    """The main video stream of a container that has one."""
+    best = container.streams.best("video")
+    return next(stream for stream in container.streams.video if best is None or stream.index == best.index)
+
+
+def bgr_converter() -> Callable[[VideoFrame], Image]:
+    """Make a function that turns decoded frames to BGR uint8 (H, W, 3), upright as the display matrix says.
+
+    It keeps its scaling context from frame to frame, so one is needed for each thread.
+    """
+    from av.video.reformatter import VideoReformatter
+
+    reformatter = VideoReformatter()
+
+    def convert(frame: VideoFrame) -> Image:
+        image = reformatter.reformat(frame, format="bgr24").to_ndarray().astype(np.uint8, copy=False)
+        return _upright(image, *_display_matrix(frame))
+
+    return convert
+
+
+def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
+    """(a, b, c, d) of the matrix that takes a stored pixel (p, q) to (a p + c q, b p + d q) on the screen."""
+    try:
+        a, b, _, c, d = struct.unpack("5i", bytes(frame.side_data["DISPLAYMATRIX"])[:20])
+    except KeyError:
+        return 1, 0, 0, 1
+    except ValueError:
+        # Beside it is a kind of side data, such as EXIF, that PyAV before version 19 cannot name.
+        turn = math.radians(frame.rotation)
+        cos, sin = round(math.cos(turn)), round(math.sin(turn))
+        return cos, -sin, sin, cos
+    return a, b, c, d
+
+
+def _upright(image: Image, a: int, b: int, c: int, d: int) -> Image:
+    """Apply a display matrix; cameras write quarter turns and mirrors only, any other angle is taken as the nearest."""
+    across, down = a, d
+    if abs(b) > abs(a):
+        image = cv2.transpose(image).astype(np.uint8, copy=False)
+        across, down = c, b
+    if across < 0:
+        image = cv2.flip(image, 1).astype(np.uint8, copy=False)
+    if down < 0:
+        image = cv2.flip(image, 0).astype(np.uint8, copy=False)
+    return image
+
+
+class VideoSource(Source):
+    """A video file, or a finite video behind a URL.
+
+    Args:
+        location: what FFmpeg understands; ``file:`` and a path, or a URL.
+        name: what messages and frames call it.
+        timeout_s: longest wait for the other side of a URL; None for files.
+
+    Attributes:
+        damaged: how many packets could not be decoded and were passed over.
+
+    Raises:
+        SourceError: it cannot be opened or holds no video.
+    """
+
+    def __init__(self, location: str, name: str, timeout_s: float | None = None) -> None:
+        self._container = open_container(location, name, timeout_s, {})
+        self._stream = video_stream(self._container)
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = DECODER_THREADS
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        super().__init__(name, Fraction(rate) if rate else None)
+        self.length = self._stream.frames or self._estimate()
+        self.damaged = 0
+        self._frames = ReadAhead(self._decode(), AHEAD)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self._frames)
+
+    def close(self) -> None:
+        """Stop decoding and close the file."""
+        if self._frames.close():
+            self._container.close()
+
+    def _estimate(self) -> int | None:
+        import av
+
+        duration = self._container.duration
+        return round(Fraction(duration, av.time_base) * self.fps) if duration and self.fps else None
+
+    def _decode(self) -> Iterator[Frame]:
+        convert = bgr_converter()
+        index = 0
+        for index, raw in enumerate(self._raw_frames(), 1):
+            # Some old formats have no time stamps at all.
+            time = raw.time if raw.pts is not None else float((index - 1) / (self.fps or 25))
+            yield Frame(convert(raw), index - 1, time, self.name)
+        if self.damaged:
+            log.warning("%s: %d damaged packets were passed over", self.name, self.damaged)
+        if not index:
+            raise SourceError(f"{self.name}: not one picture of it can be decoded: copy it again or convert it")
+
+    def _raw_frames(self) -> Iterator[VideoFrame]:
+        import av.error
+
+        read = 0
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError as error:
+                log.warning("%s: reading ended early (%s)", self.name, error.strerror)
+                packet = None
+            if packet is None:
+                break
+            read += packet.size > 0  # the last packet is empty: it brings out the frames that the decoder held back
+            yield from self._decoded(packet.decode)
+        if read < self._stream.frames:
+            log.warning("%s: cut short, %d of %d frames are there", self.name, read, self._stream.frames)
+            yield from self._decoded(self._stream.codec_context.decode)
+
+    def _decoded(self, decode: Callable[[], list[VideoFrame]]) -> list[VideoFrame]:
+        import av.error
+
+        try:
+            return decode()
+        except av.error.EOFError:
+            return []  # already brought out
+        except av.error.FFmpegError as error:
+            if not self.damaged:
+                log.warning("%s: a damaged packet is passed over (%s)", self.name, error.strerror)
+            self.damaged += 1
+            return []
