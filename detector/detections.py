@@ -48,7 +48,7 @@ class Detections:
             raise ValueError(f"expected xyxy (N, 4), confidence (N,) and class_id (N,), got {shapes}")
         if not (np.isfinite(self.xyxy).all() and np.isfinite(self.confidence).all()):
             raise ValueError("boxes and confidences must be finite numbers")
-        if count and not (0 <= self.class_id.min() and self.class_id.max() < len(CLASSES)):
+        if count and (self.class_id.min() < 0 or self.class_id.max() >= len(CLASSES)):
             raise ValueError(f"class_id must be 0 to {len(CLASSES) - 1}, got {sorted(set(self.class_id.tolist()))}")
 
     @classmethod

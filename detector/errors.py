@@ -63,6 +63,8 @@ class MissingExtraError(DetectorError):
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"{package} is not installed: run pip install 'mask-detector[{extra}]' (from a clone: '.[{extra}]')")
+        super().__init__(
+            f"{package} is not installed: run pip install 'mask-detector[{extra}]' (from a clone: '.[{extra}]')"
+        )
         self.package = package
         self.extra = extra

@@ -59,9 +59,7 @@ def load_engine(
     """
     if name not in ENGINES:
         raise ModelError(f"--engine {name} is not known: use {' or '.join(ENGINES)}")
-    return SingleStage(
-        weights or default_weights(), conf=conf, iou=iou, imgsz=imgsz, device=device, threads=threads
-    )
+    return SingleStage(weights or default_weights(), conf=conf, iou=iou, imgsz=imgsz, device=device, threads=threads)
 
 
 def default_weights() -> Path:

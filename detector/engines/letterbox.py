@@ -76,7 +76,8 @@ class Letterbox:
         scale = np.array([r / s for r, s in zip(self.resized, self.source, strict=True)] * 2, np.float32)[[1, 0, 3, 2]]
         offset = np.array([self.left, self.top] * 2, np.float32)
         limit = np.array([self.source[1], self.source[0]] * 2, np.float32)
-        return np.clip((xyxy - offset) / scale, 0, limit)
+        restored: npt.NDArray[np.float32] = np.clip((xyxy - offset) / scale, 0, limit)
+        return restored
 
 
 def _scaled(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:

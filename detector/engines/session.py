@@ -28,7 +28,7 @@ PROVIDERS = {
     "cpu": "CPUExecutionProvider",
 }
 AUTO_ORDER = ("cuda", "directml")
-"""What ``auto`` tries before the CPU. CoreML and OpenVINO compile anew for each input shape, so they are by name only."""
+"""What ``auto`` tries before the CPU. CoreML and OpenVINO compile anew for each input shape, so they are by name."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _open(model: str | Path | bytes, source: str, device: str, threads: int) -> 
             session = ort.InferenceSession(
                 model if isinstance(model, bytes) else str(model), options, providers=chain, enable_fallback=False
             )
-        except Exception as error:  # noqa: BLE001 - onnxruntime raises a dozen unrelated types
+        except Exception as error:  # onnxruntime raises a dozen unrelated types
             failure = error
             if name == PROVIDERS["cpu"]:
                 raise ModelError(f"{source}: not a network that onnxruntime can read ({_first_line(error)})") from error

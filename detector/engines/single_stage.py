@@ -174,7 +174,7 @@ def _class_ids(session: OnnxSession) -> npt.NDArray[np.int64]:
     expected = layout is not None and (layout[1] == 6 if end2end else layout[0] == 4 + len(names))
     if not expected or len(session.outputs) != 1:
         raise ModelError(
-            f"{session.source}: its output {shape} does not fit an {'end-to-end' if end2end else 'raw'} head "
+            f"{session.source}: its output {shape} does not fit {'an end-to-end' if end2end else 'a raw'} head "
             f"of {len(names)} classes: export it again with detector.export"
         )
     return np.array([CLASSES.index(name) for name in names], np.int64)
