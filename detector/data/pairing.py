@@ -1,0 +1,190 @@
+"""Which annotation belongs to which image."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from detector.data import voc
+from detector.data.progress import Progress
+from detector.data.report import Report
+from detector.errors import AnnotationError
+from detector.media.images import list_images
+
+__all__ = ["Pair", "name_set", "pair"]
+
+PLAIN_FOLDERS = frozenset({"images", "image", "imgs", "img", "jpegimages", "annotations", "labels", "xml", "xmls"})
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image and what its label file says.
+
+    Args:
+        image, annotation: the two files.
+        set_name: the name of the image's set.
+        label: the content of the annotation.
+    """
+
+    image: Path
+    annotation: Path
+    set_name: str
+    label: voc.Annotation
+
+    @property
+    def title(self) -> str:
+        """Set and file name: how reports call the image."""
+        return f"{self.set_name}/{self.image.name}"
+
+
+def pair(annotations: Sequence[Path], images: Sequence[Path], report: Report, progress: Progress) -> list[Pair]:
+    """Read all annotations and find the image of each.
+
+    With as many folders of one kind as of the other, the first belongs to the first and so on; otherwise all image
+    folders are searched. The image with the annotation's own name comes before the one that its ``filename`` names.
+    What finds no partner is reported as dropped.
+
+    Returns:
+        The pairs, sorted by set and image name.
+
+    Raises:
+        AnnotationError: a folder is missing, or holds no label files or no images.
+        SourceError: a folder of images is missing.
+    """
+    labels = _read_all([_list_xml(folder) for folder in annotations], report, progress)
+    pictures = [list_images(folder) for folder in images]
+    if not any(pictures):
+        raise AnnotationError(f"{_names(images)}: no images there: check --images")
+    if len(labels) != len(pictures):
+        labels, pictures = [list(chain(*labels))], [list(chain(*pictures))]
+    pairs: list[Pair] = []
+    for some_labels, some_pictures in zip(labels, pictures, strict=True):
+        pairs += _Matcher(some_labels, some_pictures, report).match()
+    return sorted(pairs, key=lambda found: (found.set_name, found.image.name))
+
+
+def name_set(folder: Path) -> str:
+    """The name of the set whose files lie in ``folder``: its own, or its parent's if it is just called "images"."""
+    folder = folder.absolute()  # not resolve(): the user's own name for a link is the one to keep
+    return folder.parent.name if folder.name.lower() in PLAIN_FOLDERS and folder.parent.name else folder.name
+
+
+_Label = tuple[Path, voc.Annotation]
+
+
+class _Matcher:
+    """Pairs the annotations and images of one scope."""
+
+    def __init__(self, labels: list[_Label], images: list[Path], report: Report) -> None:
+        self.labels = labels
+        self.images = images
+        self.report = report
+        self.by_stem: dict[str, list[Path]] = defaultdict(list)
+        self.owner: dict[Path, Path] = {}
+        for image in images:
+            self.by_stem[_key(image.stem)].append(image)
+
+    def match(self) -> list[Pair]:
+        pairs: list[Pair] = []
+        homeless: list[_Label] = []
+        for label in self.labels:
+            candidates = self.by_stem.get(_key(label[0].stem), [])
+            if candidates:
+                pairs += self._take(label, candidates)
+            else:
+                homeless.append(label)
+        for label in homeless:
+            stated = _stated_name(label[1])
+            candidates = self.by_stem.get(_key(Path(stated).stem)) or self.by_stem.get(_key(stated), [])
+            if candidates:
+                pairs += self._take(label, candidates)
+            else:
+                self._drop(label, f"no image has its name or the one that it states, {stated!r}: add it to --images")
+        for image in self.images:
+            if image not in self.owner:
+                reason = "no annotation that can be used: label it in LabelImg (without a box it is background)"
+                self.report.drop("image", _title(image), reason)
+        return pairs
+
+    def _take(self, label: _Label, candidates: list[Path]) -> list[Pair]:
+        """The pair of ``label`` and the best of its candidates, or nothing and a line in the report."""
+        path, content = label
+        stated = _stated_name(content)
+        candidates = _narrow(candidates, (image for image in candidates if _key(image.name) == _key(stated)))
+        beside = {path.parent, path.parent.parent}
+        candidates = _narrow(
+            candidates, (image for image in candidates if beside & {image.parent, image.parent.parent})
+        )
+        if len(candidates) > 1:
+            self._drop(label, f"{len(candidates)} images have this name: give --annotations and --images in pairs")
+            return []
+        image = candidates[0]
+        if image in self.owner:
+            self._drop(label, f"{image.name} belongs to {self.owner[image].name} already: delete one of the two")
+            return []
+        self.owner[image] = path
+        found = Pair(image, path, name_set(image.parent), content)
+        if stated and {_key(stated), _key(Path(stated).stem)}.isdisjoint({_key(image.name), _key(image.stem)}):
+            self.report.mend("annotation", found.title, f"states the file name {stated!r}; the name of the XML counts")
+        return [found]
+
+    def _drop(self, label: _Label, reason: str) -> None:
+        self.report.drop("annotation", _title(label[0]), reason)
+
+
+def _read_all(folders: list[list[Path]], report: Report, progress: Progress) -> list[list[_Label]]:
+    labels: list[list[_Label]] = [[] for _ in folders]
+    files = [(path, index) for index, folder in enumerate(folders) for path in folder]
+    for path, index in progress(files, "reading annotations"):
+        label = _read(path, report)
+        if label is not None:
+            labels[index].append((path, label))
+    if not any(labels):
+        first = f"; {report.dropped[0].file}: {report.dropped[0].reason}" if report.dropped else ""
+        raise AnnotationError(f"no annotation can be used{first}: check --annotations")
+    return labels
+
+
+def _read(path: Path, report: Report) -> voc.Annotation | None:
+    try:
+        return voc.read(path)
+    except AnnotationError as error:
+        report.drop("annotation", _title(path), str(error).removeprefix(f"{path}: "))
+        return None
+
+
+def _list_xml(folder: Path) -> list[Path]:
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise AnnotationError(f"{folder}: cannot be read ({error.strerror}): check --annotations") from error
+    found = [entry for entry in entries if entry.suffix.lower() == ".xml" and not entry.name.startswith(".")]
+    if not found:
+        raise AnnotationError(f"{folder}: no .xml files there: check --annotations (LabelImg: format PascalVOC)")
+    return found
+
+
+def _stated_name(label: voc.Annotation) -> str:
+    """The file name inside the annotation, without the folders that some tools write there."""
+    return label.filename.replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def _narrow(candidates: list[Path], better: Iterable[Path]) -> list[Path]:
+    return list(better) or candidates
+
+
+def _key(name: str) -> str:
+    """The same name for the two ways in which file systems write an accented letter."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _title(path: Path) -> str:
+    return f"{name_set(path.parent)}/{path.name}"
+
+
+def _names(folders: Sequence[Path]) -> str:
+    return ", ".join(map(str, folders))

@@ -1,0 +1,259 @@
+"""LabelImg's Pascal VOC XML to and from :class:`Annotation`.
+
+LabelImg counts pixels from 0 and writes right and bottom edges exclusively, unlike the VOC development kit: nothing is
+subtracted here. Files come from strangers: entities, document types and the network are out of bounds for the parser.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detector.errors import AnnotationError
+from detector.media.images import write_bytes
+
+if TYPE_CHECKING:
+    from lxml import etree
+
+__all__ = ["Annotation", "Box", "format_number", "read", "write"]
+
+MAX_BYTES = 8 * 2**20  # about 25,000 boxes; the largest real files have 2,000
+MAX_COORDINATE = 1_000_000  # no image is larger; 1e300 would be clipped to a box that looks real
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)  # float() also takes nan, inf and 1_000
+
+
+@dataclass(frozen=True)
+class Box:
+    """One labelled object, as stated in the file: corners may be swapped or lie outside the image.
+
+    Args:
+        name: the annotator's own class name.
+        xmin, ymin, xmax, ymax: pixels, from 0; right and bottom exclusive.
+        difficult, truncated, pose: as in the file; LabelImg's defaults where they are missing.
+    """
+
+    name: str
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+    difficult: bool = False
+    truncated: bool = False
+    pose: str = "Unspecified"
+
+    @property
+    def xyxy(self) -> tuple[float, float, float, float]:
+        """(xmin, ymin, xmax, ymax)."""
+        return self.xmin, self.ymin, self.xmax, self.ymax
+
+    def __str__(self) -> str:
+        return f"{self.name} {' '.join(map(format_number, self.xyxy))}"
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One label file.
+
+    Args:
+        filename: the image's file name as the file states it, possibly empty or wrong.
+        folder: the name of the image's folder when it was labelled.
+        size: (width, height) in pixels as stated, None where missing; LabelImg sometimes writes 0 x 0.
+        boxes: in the order of the file.
+        depth: colour channels as stated.
+        path: the image's path on the annotator's machine; None leaves the element out.
+        verified: the image was marked as verified in LabelImg.
+    """
+
+    filename: str
+    folder: str
+    size: tuple[int, int] | None
+    boxes: tuple[Box, ...]
+    depth: int = 3
+    path: str | None = None
+    verified: bool = False
+
+
+def read(path: Path) -> Annotation:
+    """Read a LabelImg file.
+
+    Raises:
+        AnnotationError: the file is missing, too large, not XML, has a DOCTYPE, or a value in it cannot be understood.
+    """
+    root = _parse(path)
+    try:
+        return _annotation(root)
+    except AnnotationError as error:
+        raise AnnotationError(f"{path}: {error}") from None
+
+
+def write(path: Path, annotation: Annotation) -> None:
+    """Write a file as LabelImg does, so that LabelImg opens it; it appears whole or not at all.
+
+    Raises:
+        AnnotationError: a name has characters that XML does not allow.
+        OutputError: the file cannot be written.
+    """
+    from lxml import etree
+
+    try:
+        root = _element(annotation)
+    except ValueError as error:
+        raise AnnotationError(f"{path}: a name has control characters, which XML does not allow: rename it") from error
+    etree.indent(root, space="\t")
+    write_bytes(path, etree.tostring(root, encoding="utf-8") + b"\n")
+
+
+def format_number(value: float) -> str:
+    """A coordinate with at most three decimals; whole numbers have none, as LabelImg writes them."""
+    text = f"{value:.3f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def _parse(path: Path) -> etree._Element:
+    from lxml import etree
+
+    data = _read_bytes(path)
+    if not data.strip():
+        raise AnnotationError(f"{path}: the file is empty: label the image again or delete the file")
+    try:
+        root = etree.fromstring(data, _parser())
+    except (etree.XMLSyntaxError, LookupError, ValueError) as error:
+        reason = " ".join(str(getattr(error, "msg", None) or error).split())
+        raise AnnotationError(f"{path}: not well-formed XML ({reason}): save it again in LabelImg as UTF-8") from None
+    document = root.getroottree().docinfo
+    if document.internalDTD is not None or document.externalDTD is not None:
+        raise AnnotationError(f"{path}: a DOCTYPE is not allowed in a label file: delete that line")
+    if root.tag != "annotation":
+        raise AnnotationError(
+            f"{path}: the root element is {root.tag!r}, not 'annotation': this is not a LabelImg file"
+        )
+    return root
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        # A pipe or a device would be read for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise AnnotationError(f"{path}: not a regular file: remove it from the annotations folder")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise AnnotationError(
+            f"{path}: cannot be read ({error.strerror}): check the file and its permissions"
+        ) from error
+    if len(data) > MAX_BYTES:
+        raise AnnotationError(f"{path}: larger than {MAX_BYTES >> 20} MiB, which no label file is: remove it")
+    return data
+
+
+@lru_cache(maxsize=1)
+def _parser() -> etree.XMLParser:
+    from lxml import etree
+
+    return etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+    )
+
+
+def _annotation(root: etree._Element) -> Annotation:
+    size = _child(root, "size")
+    stated = None if size is None else (_integer(size, "width"), _integer(size, "height"))
+    return Annotation(
+        filename=_text(root, "filename"),
+        folder=_text(root, "folder"),
+        size=None if stated is None or None in stated else stated,  # type: ignore[arg-type]  # None is excluded
+        boxes=tuple(_box(element, index) for index, element in enumerate(root.findall("object"), 1)),
+        depth=3 if size is None else _integer(size, "depth") or 3,
+        path=_text(root, "path") or None,
+        verified=root.get("verified") == "yes",
+    )
+
+
+def _box(element: etree._Element, index: int) -> Box:
+    try:
+        name = _text(element, "name")
+        if not name:
+            raise AnnotationError("has no name: name it in LabelImg")
+        corners = _child(element, "bndbox")
+        if corners is None:
+            raise AnnotationError("has no bndbox: draw its box in LabelImg")
+        xmin, ymin, xmax, ymax = (_coordinate(corners, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
+        return Box(
+            name,
+            xmin,
+            ymin,
+            xmax,
+            ymax,
+            difficult=bool(_integer(element, "difficult")),
+            truncated=bool(_integer(element, "truncated")),
+            pose=_text(element, "pose") or "Unspecified",
+        )
+    except AnnotationError as error:
+        raise AnnotationError(f"object {index} {error}") from None
+
+
+def _child(parent: etree._Element, tag: str) -> etree._Element | None:
+    found = parent.findall(tag)
+    if len(found) > 1:
+        raise AnnotationError(f"has {len(found)} <{tag}> where one belongs: delete the wrong ones")
+    return found[0] if found else None
+
+
+def _text(parent: etree._Element, tag: str) -> str:
+    child = _child(parent, tag)
+    return (child.text or "").strip() if child is not None else ""
+
+
+def _integer(parent: etree._Element, tag: str) -> int | None:
+    text = _text(parent, tag)
+    return None if not text else int(_number(text, tag))
+
+
+def _coordinate(parent: etree._Element, tag: str) -> float:
+    text = _text(parent, tag)
+    if not text:
+        raise AnnotationError(f"has no {tag}: draw its box again in LabelImg")
+    return _number(text, tag)
+
+
+def _number(text: str, tag: str) -> float:
+    value = float(text) if NUMBER.fullmatch(text) else None
+    if value is None or abs(value) > MAX_COORDINATE:
+        raise AnnotationError(f"has {tag} {text[:40]!r}, which is not a number of pixels (like 12 or 12.5): correct it")
+    return value
+
+
+def _element(annotation: Annotation) -> etree._Element:
+    from lxml import etree
+
+    def add(parent: etree._Element, tag: str, text: str | None = None) -> etree._Element:
+        child = etree.SubElement(parent, tag)
+        child.text = text
+        return child
+
+    root = etree.Element("annotation")
+    if annotation.verified:
+        root.set("verified", "yes")
+    add(root, "folder", annotation.folder)
+    add(root, "filename", annotation.filename)
+    if annotation.path is not None:
+        add(root, "path", annotation.path)
+    add(add(root, "source"), "database", "Unknown")
+    size = add(root, "size")
+    for tag, value in zip(("width", "height", "depth"), (*(annotation.size or (0, 0)), annotation.depth), strict=True):
+        add(size, tag, str(value))
+    add(root, "segmented", "0")
+    for box in annotation.boxes:
+        item = add(root, "object")
+        add(item, "name", box.name)
+        add(item, "pose", box.pose)
+        add(item, "truncated", str(int(box.truncated)))
+        add(item, "difficult", str(int(box.difficult)))
+        corners = add(item, "bndbox")
+        for tag, corner in zip(("xmin", "ymin", "xmax", "ymax"), box.xyxy, strict=True):
+            add(corners, tag, format_number(corner))
+    return root

@@ -1,0 +1,125 @@
+"""The text files of a YOLO data set: one label file per image, and data.yaml."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from detector.detections import CLASSES, Detections
+from detector.errors import AnnotationError
+
+__all__ = ["DATA_YAML", "YoloBox", "format_labels", "read_labels", "read_names"]
+
+DATA_YAML = "train: images/train\nval: images/val\nnames:\n" + "".join(f"  {i}: {n}\n" for i, n in enumerate(CLASSES))
+"""Without ``path:`` ultralytics looks beside data.yaml itself, so the folder can be moved."""
+
+TOLERANCE = 1e-3  # other tools round a box at the edge to a little more than 1
+
+
+@dataclass(frozen=True)
+class YoloBox:
+    """One line of a label file.
+
+    Args:
+        class_id: index into the names of data.yaml.
+        center_x, center_y, width, height: as fractions of the image, 0 to 1.
+        confidence: the sixth column of predictions, else 1.
+    """
+
+    class_id: int
+    center_x: float
+    center_y: float
+    width: float
+    height: float
+    confidence: float = 1.0
+
+    def xyxy(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom in pixels of an image of this size, within it.
+
+        What is within a hundredth of a whole pixel becomes whole: it was before it was divided and rounded, and
+        LabelImg would cut 12.999 to 12.
+        """
+        half_width, half_height = self.width / 2, self.height / 2
+        left, right = (self.center_x - half_width) * width, (self.center_x + half_width) * width
+        top, bottom = (self.center_y - half_height) * height, (self.center_y + half_height) * height
+        return _snap(left, width), _snap(top, height), _snap(right, width), _snap(bottom, height)
+
+
+def format_labels(truth: Detections, width: int, height: int) -> str:
+    """A label file for an image of this size in pixels; empty for an image without faces.
+
+    Eight decimals: a box in an image of 10,000 px comes back to within a thousandth of a pixel.
+    """
+    lines = []
+    for class_id, (left, top, right, bottom) in zip(truth.class_id.tolist(), truth.xyxy.tolist(), strict=True):
+        box = ((left + right) / 2 / width, (top + bottom) / 2 / height, (right - left) / width, (bottom - top) / height)
+        lines.append(f"{class_id} {' '.join(f'{value:.8f}' for value in box)}\n")
+    return "".join(lines)
+
+
+def read_labels(path: Path) -> list[YoloBox]:
+    """Read a label file with five columns, or six with the confidence last.
+
+    Raises:
+        AnnotationError: the file cannot be read, or a line is not a box inside the image.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnnotationError(f"{path}: cannot be read ({error}): check the file") from error
+    return [_parse(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def read_names(path: Path) -> list[str]:
+    """The class names of a data.yaml: a list or a mapping from 0 up, in one line or one entry per line.
+
+    Only that is understood of YAML, which spares a dependency.
+
+    Raises:
+        AnnotationError: the file cannot be read, or the names are written in another way.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnnotationError(f"{path}: cannot be read ({error}): give the class names with --names") from error
+    found = re.search(
+        r"^names:[ \t]*(?:[\[{](?P<flow>[^]}]*)[]}])?[^\n]*\n?(?P<block>(?:[ \t]*(?:-|\d+[ \t]*:)[^\n]*\n?)*)",
+        text,
+        re.M,
+    )
+    entries = (
+        [] if not found else (found["flow"].split(",") if found["flow"] is not None else found["block"].splitlines())
+    )
+    names: list[str] = []
+    for entry in filter(str.strip, entries):
+        match = re.fullmatch(r"\s*(?:-\s+|(\d+)\s*:\s*)?(?:'([^']*)'|\"([^\"\\]*)\"|([^'\"#]+?))\s*(?:#.*)?", entry)
+        if not match or (match[1] and int(match[1]) != len(names)):
+            names = []
+            break
+        names.append(match[2] or match[3] or match[4] or "")
+    if not names or not all(names):
+        raise AnnotationError(f"{path}: no plain list of names there: give the class names with --names")
+    return names
+
+
+def _parse(path: Path, number: int, line: str) -> YoloBox:
+    fields = line.split()
+    where = f"{path}: line {number}"
+    if len(fields) not in (5, 6):
+        raise AnnotationError(f"{where} has {len(fields)} columns, a box has 5 or 6: convert outlines to boxes first")
+    try:
+        class_id, values = int(float(fields[0])), [float(field) for field in fields[1:]]
+    except (ValueError, OverflowError):
+        raise AnnotationError(f"{where} is not made of numbers: correct it") from None
+    if class_id < 0 or class_id != float(fields[0]):
+        raise AnnotationError(f"{where} has class {fields[0]}, which is not 0, 1, 2 ...: correct it")
+    if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in values):  # NaN fails too
+        raise AnnotationError(f"{where} has a value outside 0 to 1: YOLO boxes are fractions of the image, not pixels")
+    return YoloBox(class_id, *values)
+
+
+def _snap(value: float, limit: int) -> float:
+    value = min(max(value, 0.0), float(limit))
+    whole = float(round(value))
+    return whole if abs(value - whole) < 0.01 else value

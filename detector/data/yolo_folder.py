@@ -1,0 +1,179 @@
+"""The YOLO folder on disk: written whole or not at all, replaced only if nothing of the user's is in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from itertools import chain, count
+from pathlib import Path, PurePath, PurePosixPath
+from typing import TYPE_CHECKING
+
+from detector.data.progress import Progress
+from detector.data.report import Report
+from detector.data.yolo import DATA_YAML, format_labels
+from detector.errors import OutputError
+from detector.media.image_header import read_header
+
+if TYPE_CHECKING:
+    from detector.data.dataset import Sample
+
+__all__ = ["check_replaceable", "is_trainable", "output_names", "write"]
+
+MADE_BY = "voc2yolo"
+SPLITS = ("train", "val")
+CACHES = frozenset({".cache", ".npy"})  # ultralytics puts them beside labels and images
+TRAINABLE = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = {".jpe": ".jpg", ".jfif": ".jpg", ".dib": ".bmp"}  # the same formats under names that ultralytics skips
+
+
+def check_replaceable(out: Path) -> Path:
+    """Make sure that writing ``out`` loses nothing of the user's.
+
+    Returns:
+        The folder with links resolved, so that the folder is replaced and not the link to it.
+
+    Raises:
+        OutputError: it is a file, or a folder that was not made by :func:`write`, or that was changed since.
+    """
+    out = Path(os.path.realpath(out))
+    if not out.exists():
+        return out
+    if not out.is_dir():
+        raise OutputError(f"{out}: --out is a file: choose another folder")
+    present = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()}
+    if not present:
+        return out
+    try:
+        made = json.loads((out / "report.json").read_bytes())
+        files = {split: list(made["files"][split]) for split in SPLITS}
+        recorded = made["labels_sha256"] if made["made_by"] == MADE_BY else None
+    except (OSError, ValueError, KeyError, TypeError):
+        recorded = None
+    if recorded is None:
+        raise OutputError(f"{out}: the folder is not empty and was not made by {MADE_BY}: choose another --out")
+    images = {f"images/{split}/{name}" for split in SPLITS for name in files[split]}
+    ours = {"data.yaml", "report.txt", "report.json"} | images | {_label_name(image) for image in images}
+    foreign = sorted(name for name in present - ours if PurePosixPath(name).suffix not in CACHES)
+    if foreign:
+        raise OutputError(f"{out}: {foreign[0]} was not made by {MADE_BY}: move it, or choose another --out")
+    if _digest(out, files) != recorded:
+        raise OutputError(f"{out}: its labels were changed since they were made: move them, or choose another --out")
+    return out
+
+
+def is_trainable(image: Path, title: str, report: Report) -> bool:
+    """Whether ultralytics reads an image as we do; reported as dropped if not."""
+    suffix = SUFFIXES.get(image.suffix.lower(), image.suffix.lower())
+    if suffix not in TRAINABLE:
+        report.drop("image", title, f"{image.suffix} cannot be trained on: convert it to JPEG or PNG")
+        return False
+    # OpenCV turns JPEG and PNG upright in all versions, WebP in some.
+    if suffix == ".webp" and not _is_upright(image):
+        report.drop("image", title, "a WebP with an EXIF orientation may be trained on lying: save it upright")
+        return False
+    return True
+
+
+def write(samples: Sequence[Sample], out: Path, report: Report, progress: Progress) -> None:
+    """Write the images, labels, data.yaml and the report.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written.
+    """
+    names = output_names(samples)
+    report.files = {split: {} for split in SPLITS}
+    for sample, name in zip(samples, names, strict=True):
+        report.files[str(sample.split)][name] = sample.title
+    with _whole_folder(out) as new:
+        for split in SPLITS:
+            (new / "images" / split).mkdir(parents=True)
+            (new / "labels" / split).mkdir(parents=True)
+        for sample, name in progress(list(zip(samples, names, strict=True)), "writing"):
+            image = f"images/{sample.split}/{name}"
+            shutil.copyfile(sample.image, new / image)
+            (new / _label_name(image)).write_bytes(format_labels(sample.truth, *sample.size).encode())
+        (new / "data.yaml").write_bytes(DATA_YAML.encode())
+        (new / "report.txt").write_bytes(report.text().encode())
+        seal = {"made_by": MADE_BY, "labels_sha256": _digest(new, report.files)}
+        (new / "report.json").write_bytes(json.dumps(seal | json.loads(report.json()), indent=1).encode() + b"\n")
+
+
+def output_names(samples: Sequence[Sample]) -> list[str]:
+    """A file name for each image, none of which differ only in case or suffix: they would share a label file."""
+    plain = [s.image.stem + SUFFIXES.get(s.image.suffix.lower(), s.image.suffix) for s in samples]
+    counts = Counter(_stem_key(name) for name in plain)
+    taken = {key for key, count in counts.items() if count == 1}
+    names = []
+    for sample, name in zip(samples, plain, strict=True):
+        if counts[_stem_key(name)] > 1:
+            name = _free_name(f"{sample.set_name}_{name}", taken)
+            taken.add(_stem_key(name))
+        names.append(name)
+    return names
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    path = PurePath(name)
+    candidates = chain([name], (f"{path.stem}-{number}{path.suffix}" for number in count(2)))
+    return next(candidate for candidate in candidates if _stem_key(candidate) not in taken)
+
+
+@contextmanager
+def _whole_folder(out: Path) -> Iterator[Path]:
+    """A new folder beside ``out`` that takes its place at the end of the block, or vanishes if the block fails."""
+    new_parents = [parent for parent in out.parents if not parent.exists()]
+    workshop = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        new, old = workshop / "new", workshop / "old"
+        new.mkdir()
+        yield new
+        try:
+            if out.exists():
+                out.rename(old)
+            new.rename(out)
+        except BaseException:
+            if old.exists() and not out.exists():
+                old.rename(out)
+            raise
+    except OSError as error:
+        raise OutputError(f"{out}: cannot be written ({error}): choose another --out") from error
+    finally:
+        if workshop is not None:
+            shutil.rmtree(workshop, ignore_errors=True)
+        for parent in new_parents:
+            with suppress(OSError):  # not empty: it holds the result
+                parent.rmdir()
+
+
+def _is_upright(image: Path) -> bool:
+    with image.open("rb") as file:
+        return read_header(file).orientation == 1
+
+
+def _label_name(image: str) -> str:
+    """images/train/a.b.jpg to labels/train/a.b.txt, as ultralytics does it."""
+    return f"labels/{image.removeprefix('images/').rsplit('.', 1)[0]}.txt"
+
+
+def _digest(folder: Path, files: Mapping[str, Iterable[str]]) -> str:
+    """SHA-256 of the names and contents of all label files that are there."""
+    digest = hashlib.sha256()
+    for split in SPLITS:
+        for name in sorted(files[split]):
+            label = _label_name(f"images/{split}/{name}")
+            with suppress(OSError):
+                digest.update(f"{label}\0".encode(errors="surrogateescape") + (folder / label).read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _stem_key(name: str) -> str:
+    return unicodedata.normalize("NFC", PurePath(name).stem).casefold()
