@@ -88,15 +88,18 @@ def bgr_converter() -> Callable[[VideoFrame], Image]:
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     """(a, b, c, d) of the matrix that takes a stored pixel (p, q) to (a p + c q, b p + d q) on the screen."""
+    from av.buffer import Buffer
+
     try:
-        a, b, _, c, d = struct.unpack("5i", bytes(frame.side_data["DISPLAYMATRIX"])[:20])
-    except KeyError:
-        return 1, 0, 0, 1
+        data = frame.side_data.get("DISPLAYMATRIX")
     except ValueError:
         # Beside it is a kind of side data, such as EXIF, that PyAV before version 19 cannot name.
         turn = math.radians(frame.rotation)
         cos, sin = round(math.cos(turn)), round(math.sin(turn))
         return cos, -sin, sin, cos
+    if not isinstance(data, Buffer):
+        return 1, 0, 0, 1
+    a, b, _, c, d = struct.unpack("5i", bytes(data)[:20])
     return a, b, c, d
 
 

@@ -1,0 +1,201 @@
+"""Annotated video as H.264 that browsers play, encoded while the next frame is worked on."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from detector.detections import Detections
+from detector.errors import OutputError
+from detector.media.frames import POLL_S, Frame
+from detector.media.images import Image
+from detector.media.outputs import Annotator, Sink, free_path, make_folder, refuse_existing
+
+if TYPE_CHECKING:
+    from av.container import OutputContainer
+    from av.video.stream import VideoStream
+
+__all__ = ["VIDEO_SUFFIXES", "VideoSink"]
+
+VIDEO_SUFFIXES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+"""FFmpeg's container for each suffix that a video can be written with."""
+
+BEHIND = 8  # frames that may wait for the encoder
+ENCODER_THREADS = 2  # the cores are the network's
+TICKS = 90_000  # per second, at least: the usual clock of video
+SNAP_S = 0.0015  # Matroska rounds time stamps to milliseconds; this close to its beat, a frame is put back on it
+BT709, LIMITED_RANGE = 1, 1  # FFmpeg's numbers of the colours that players take for granted
+X264 = {
+    "preset": "veryfast",
+    "crf": "20",
+    # B-frames save a tenth of the size here, and make the end of a video with variable rate too short in MP4.
+    "bf": "0",
+}
+
+
+class VideoSink(Sink):
+    """Writes annotated frames to an H.264 video, each at its own time.
+
+    Frames of a constant rate come out at exactly that rate (30000/1001 stays 30000/1001); variable rates and live
+    sources keep their real times; still images follow each other at ``fps``. All frames get the size of the first,
+    with black bars where the shape differs; an odd width or height is padded by one pixel, as H.264 demands.
+
+    The video grows under the name ``<name>.part`` and gets its own when it is closed, also after Ctrl-C or an error. If
+    no frame was written, there is no file.
+
+    Args:
+        path: the video to make; .mp4, .m4v, .mov or .mkv; must not exist yet.
+        fps: frames per second of the source; None where it is unknown.
+        annotate: shared with other sinks, so that each frame is drawn once.
+
+    Raises:
+        OutputError: the file exists, cannot be made, or has another suffix.
+    """
+
+    def __init__(self, path: Path, fps: Fraction | None = None, annotate: Annotator | None = None) -> None:
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
+            raise OutputError(f"{path}: not a video's name: end it in {', '.join(VIDEO_SUFFIXES)}")
+        make_folder(path.parent)
+        refuse_existing(path)
+        self._path = path
+        self._part = free_path(path.with_name(path.name + ".part"))
+        try:
+            self._part.touch(exist_ok=False)  # now, not after an hour of work
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written ({error.strerror}): choose another place") from error
+        self._annotate = annotate or Annotator()
+        self._clock = Clock(fps)
+        self._queue: queue.Queue[tuple[Image, int] | None] = queue.Queue(BEHIND)
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name=f"encode {path.name}", daemon=True)
+        self._thread.start()
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        """Draw a frame and hand it to the encoder; waits while the encoder is far behind."""
+        self._put((self._annotate(frame, detections), self._clock.ticks(frame)))
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        """Encode what is waiting and give the file its name."""
+        self._put(None)
+        while self._thread.is_alive():
+            self._thread.join(POLL_S)
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _put(self, item: tuple[Image, int] | None) -> None:
+        while self._thread.is_alive():
+            try:
+                self._queue.put(item, timeout=POLL_S)
+            except queue.Full:
+                continue
+            return
+
+    def _run(self) -> None:
+        import av.error
+
+        try:
+            if self._encode():
+                self._part.replace(self._path)
+            else:
+                self._part.unlink()
+        except (av.error.FFmpegError, OSError) as error:
+            self._error = OutputError(
+                f"{self._path}: cannot be written ({error.strerror}): make room, or choose another place"
+            )
+            self._error.__cause__ = error
+        except Exception as error:  # noqa: BLE001, RUF100 - raised by write and close
+            self._error = error
+
+    def _encode(self) -> int:
+        """Encode until the end is announced; returns how many frames were written."""
+        import av
+        from av.video.reformatter import VideoReformatter
+
+        item = self._queue.get()
+        if item is None:
+            return 0
+        written = 0
+        to_yuv = VideoReformatter()
+        with av.open(str(self._part), mode="w", **_container(self._path)) as container:
+            width, height = (side + side % 2 for side in item[0].shape[1::-1])
+            stream = _add_stream(container, width, height, self._clock)
+            while item is not None:
+                image, ticks = item
+                raw = av.VideoFrame.from_ndarray(_fitted(image, width, height), format="bgr24")
+                frame = to_yuv.reformat(raw, format="yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED_RANGE)
+                frame.pts, frame.time_base = ticks, self._clock.time_base
+                container.mux(stream.encode(frame))
+                written += 1
+                item = self._queue.get()
+            container.mux(stream.encode(None))
+        return written
+
+
+class Clock:
+    """Gives frames their places on a time line that holds both an exact rate and real times.
+
+    Args:
+        fps: the source's rate; None where it is unknown.
+    """
+
+    def __init__(self, fps: Fraction | None) -> None:
+        self.fps = fps or Fraction(25)
+        # A multiple of the rate's numerator, so that every beat of 30000/1001 Hz falls on a whole tick.
+        numerator = self.fps.numerator
+        self.time_base = Fraction(1, numerator * math.ceil(TICKS / numerator) if numerator <= 10 * TICKS else TICKS)
+        self._start: float | None = None
+        self._count = 0
+        self._last = -1
+
+    def ticks(self, frame: Frame) -> int:
+        """When to show a frame, in units of ``time_base`` from the first; always later than the one before."""
+        if frame.time is None:
+            seconds = Fraction(self._count) / self.fps
+        else:
+            self._start = frame.time if self._start is None else self._start
+            elapsed = frame.time - self._start
+            beat = round(elapsed * self.fps) / self.fps
+            seconds = beat if abs(elapsed - beat) <= SNAP_S else Fraction(elapsed)
+        self._count += 1
+        self._last = max(round(seconds / self.time_base), self._last + 1)
+        return self._last
+
+
+def _container(path: Path) -> dict[str, Any]:
+    kind = VIDEO_SUFFIXES[path.suffix.lower()]
+    # The index at the front, so that a browser plays the video before it has all of it.
+    return {"format": kind, "options": {} if kind == "matroska" else {"movflags": "+faststart"}}
+
+
+def _add_stream(container: OutputContainer, width: int, height: int, clock: Clock) -> VideoStream:
+    stream = container.add_stream("libx264", rate=clock.fps, options=X264)
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    stream.time_base = stream.codec_context.time_base = clock.time_base
+    stream.thread_count = ENCODER_THREADS
+    stream.color_range = LIMITED_RANGE
+    stream.colorspace = stream.color_primaries = stream.color_trc = BT709
+    return stream
+
+
+def _fitted(image: Image, width: int, height: int) -> Image:
+    """The image in this size: padded by a pixel, or scaled between black bars."""
+    high, wide = image.shape[:2]
+    if (high + high % 2, wide + wide % 2) == (height, width):
+        padded = cv2.copyMakeBorder(image, 0, height - high, 0, width - wide, cv2.BORDER_REPLICATE)
+        return padded.astype(np.uint8, copy=False)
+    scale = min(width / wide, height / high)
+    size = (max(1, round(wide * scale)), max(1, round(high * scale)))
+    canvas = np.zeros((height, width, 3), np.uint8)
+    x, y = (width - size[0]) // 2, (height - size[1]) // 2
+    canvas[y : y + size[1], x : x + size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return canvas
