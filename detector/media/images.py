@@ -142,11 +142,9 @@ def encode(image: Image, suffix: str, quality: int = 95) -> bytes:
     Raises:
         OutputError: OpenCV cannot write this format or a picture of this size in it.
     """
-    suffix = suffix.lower()
+    codec = {".jfif": ".jpg"}.get(suffix.lower(), suffix.lower())  # OpenCV does not know this name of JPEG
     flags = {".webp": cv2.IMWRITE_WEBP_QUALITY, **dict.fromkeys((".jpg", ".jpeg", ".jpe"), cv2.IMWRITE_JPEG_QUALITY)}
-    parameters = [flags[suffix], quality] if suffix in flags else []
-    # OpenCV does not know this name of JPEG.
-    codec = ".jpg" if suffix == ".jfif" else suffix
+    parameters = [flags[codec], quality] if codec in flags else []
     try:
         done, data = cv2.imencode(codec, image, parameters)
     except cv2.error as error:
