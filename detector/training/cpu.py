@@ -1,0 +1,84 @@
+"""What makes training on a CPU two to three times as fast as ultralytics does it alone.
+
+Three things, none of which changes what is saved: all cores that the process may use (ultralytics leaves one idle),
+tensors in channels-last order (oneDNN's convolutions need no reordering then), and bfloat16 for the layers where the
+processor computes it natively. Weights, their moving average, the loss and the optimizer stay float32, so that a
+checkpoint is what any other ultralytics run writes.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from ultralytics.engine.trainer import BaseTrainer
+
+__all__ = ["Float32Loss", "accelerate", "has_native_bfloat16", "physical_cores"]
+
+
+def physical_cores() -> int:
+    """Cores that this process may use; two hardware threads of one core slow matrix products down."""
+    import psutil
+
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
+
+
+def has_native_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself (AVX512-BF16 or AMX); an emulation is slower than float32."""
+    import torch
+
+    # torch.ops.mkldnn._is_mkldnn_bf16_supported() is no answer: it also says yes to the emulation on plain AVX-512.
+    # AMX processors have AVX512-BF16 too. The public get_capabilities() is younger than the oldest torch allowed here.
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(supported and supported())
+
+
+class Float32Loss:
+    """A criterion that computes in float32 whatever the precision of the layers before it.
+
+    In bfloat16, with 8 bits of mantissa, box edges and the assigner's overlaps would be rounded to whole pixels.
+    """
+
+    def __init__(self, criterion: Any) -> None:
+        self.criterion = criterion
+
+    def __call__(self, preds: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The loss, and its parts by name, as the wrapped criterion returns them."""
+        import torch
+
+        with torch.autocast("cpu", enabled=False):
+            loss: tuple[torch.Tensor, dict[str, torch.Tensor]] = self.criterion(_to_float32(preds), batch)
+        return loss
+
+    def update(self) -> None:
+        """At the end of an epoch: the weights of the two heads' losses shift."""
+        if hasattr(self.criterion, "update"):
+            self.criterion.update()
+
+
+def accelerate(trainer: BaseTrainer) -> None:
+    """Prepare a trainer that is set up and has not begun its first step; does nothing unless it trains on the CPU."""
+    import torch
+
+    if trainer.device.type != "cpu":
+        return
+    torch.set_num_threads(physical_cores())
+    # The moving average gets the same order, or its update would fall back from one kernel to one per tensor.
+    for network in (trainer.model, trainer.ema.ema):
+        network.to(memory_format=torch.channels_last)
+    if has_native_bfloat16():
+        network = trainer.model
+        network.criterion = Float32Loss(getattr(network, "criterion", None) or network.init_criterion())
+        trainer.amp = True  # the loop's autocast, which on a CPU means bfloat16; no gradient scaling is needed for it
+
+
+def _to_float32(value: Any) -> Any:
+    """The same nest of dicts, lists and tuples with its tensors in float32."""
+    if isinstance(value, dict):
+        return {key: _to_float32(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_to_float32, value))
+    return value.float()

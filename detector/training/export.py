@@ -1,0 +1,247 @@
+"""From a checkpoint to an ONNX file that is checked against it, and to a checkpoint that can be handed on."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+import detector
+from detector.detections import CLASSES
+from detector.engines.session import OnnxSession
+from detector.errors import ModelError, OutputError
+from detector.media.images import write_bytes
+from detector.training.parity import Parity, compare
+from detector.training.quiet import quiet_ultralytics
+
+__all__ = ["LICENSE", "Exported", "Head", "export", "install", "slim"]
+
+Head = Literal["raw", "end2end"]
+
+LICENSE = "AGPL-3.0-or-later"
+
+OPSET = 17
+"""Read by every onnxruntime since 1.13 and by all its providers; from 19 on its CUDA kernels lack Resize."""
+
+LOCAL_SETTINGS = frozenset({"model", "data", "project", "name", "save_dir", "resume", "pretrained", "source", "cfg"})
+"""Settings of a training that hold paths or names of the machine that it ran on."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A verified ONNX file.
+
+    Args:
+        path: the file.
+        imgsz: the size that it says it was trained at, px.
+        head: raw boxes for non-maximum suppression outside, or end-to-end.
+        parity: how far it was from the checkpoint.
+    """
+
+    path: Path
+    imgsz: int
+    head: Head
+    parity: Parity
+
+
+def export(
+    checkpoint: Path,
+    out: Path,
+    *,
+    imgsz: int | None = None,
+    head: Head = "raw",
+    data_note: str = "",
+    images: Sequence[Path] = (),
+) -> Exported:
+    """Export a checkpoint with free height, width and batch, and compare both on real images.
+
+    The file appears at ``out`` only if each candidate of the checkpoint has its twin there.
+
+    Args:
+        checkpoint: a .pt of ultralytics with our two classes.
+        out: the .onnx to write; an older one is replaced.
+        imgsz: size that the file recommends, px; the size of the training by default.
+        head: ``raw`` for suppression outside the network, ``end2end`` for the head that needs none (yolo26).
+        data_note: what the network was trained on, for the metadata.
+        images: to compare on; those that ultralytics brings along by default.
+
+    Raises:
+        ModelError: the checkpoint is missing, damaged, or has other classes or no such head; or the networks differ.
+        OutputError: ``out`` cannot be written.
+        MissingExtraError: the extra ``train`` is not installed.
+    """
+    if out.suffix != ".onnx":
+        raise OutputError(f"--out {out}: must end in .onnx")
+    with quiet_ultralytics(), tempfile.TemporaryDirectory(prefix="mask-detector-") as folder:
+        network, content = _load(checkpoint)
+        if head == "end2end" and getattr(network.model[-1], "one2one_cv2", None) is None:
+            raise ModelError(f"{checkpoint}: has no end-to-end head: export it with --head raw")
+        imgsz = imgsz or _trained_size(content)
+        part = Path(folder) / "network.pt"
+        part.write_bytes(_slimmed(checkpoint, data_note))  # ultralytics exports beside the checkpoint
+        made = _export_with_ultralytics(part, imgsz, head)
+        _set_metadata(made, data_note or str(content.get("data_note", "")))
+        network.end2end = head == "end2end"
+        with OnnxSession(made, device="cpu") as session:
+            if session.metadata.names != CLASSES or session.metadata.end2end != network.end2end:
+                raise ModelError(f"{checkpoint}: the exported file says {session.metadata}: report this as a bug")
+            parity = compare(network, session, imgsz, images or _bundled_images())
+        write_bytes(out, made.read_bytes())
+    return Exported(out, imgsz, head, parity)
+
+
+def slim(checkpoint: Path, out: Path, *, data_note: str = "") -> None:
+    """Write a checkpoint to hand on: float16 weights to run or to start a training from, and no trace of this machine.
+
+    The optimizer's state, the settings that hold paths, and the state of the git repository are left out.
+
+    Raises:
+        ModelError: the checkpoint is missing or damaged, or has other classes.
+        OutputError: ``out`` cannot be written.
+        MissingExtraError: the extra ``train`` is not installed.
+    """
+    with quiet_ultralytics():
+        write_bytes(out, _slimmed(checkpoint, data_note))
+
+
+def install(files: Sequence[Path], folder: Path) -> list[Path]:
+    """Put verified networks where the commands look for them; a file that was there is kept as ``<name>.bak``.
+
+    Returns:
+        The installed files.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    installed = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in files:
+            target = folder / source.name
+            if target.exists():
+                shutil.copy2(target, part := target.with_name(f".{target.name}.bak.part"))
+                part.replace(target.with_name(f"{target.name}.bak"))
+            write_bytes(target, source.read_bytes())
+            installed.append(target)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}): check its permissions") from error
+    return installed
+
+
+def _load(checkpoint: Path) -> tuple[Any, dict[str, Any]]:
+    """The float32 network and the checkpoint's content, after checking that they are ours."""
+    if not checkpoint.is_file():
+        raise ModelError(f"{checkpoint}: no such file: name a checkpoint (.pt) of detector.train")
+    from ultralytics.nn.tasks import load_checkpoint
+
+    try:
+        network, content = load_checkpoint(checkpoint)
+        names, channels = list(network.names.values()), network.model[-1].nc
+    except Exception as error:  # a damaged pickle raises nearly anything
+        raise ModelError(f"{checkpoint}: not a detector that ultralytics can read: name another .pt") from error
+    if names != list(CLASSES) or channels != len(CLASSES):
+        raise ModelError(
+            f"{checkpoint}: its {channels} classes are {', '.join(map(str, names))}, not {', '.join(CLASSES)}: "
+            "train it first with detector.train"
+        )
+    return network, content
+
+
+def _slimmed(checkpoint: Path, data_note: str) -> bytes:
+    import torch
+    from ultralytics import __version__ as ultralytics_version
+
+    network, content = _load(checkpoint)
+    settings = {
+        key: value
+        for key, value in content.get("train_args", {}).items()
+        if key not in LOCAL_SETTINGS and not (isinstance(value, str) and os.sep in value)
+    }
+    network.args = settings
+    network.criterion = None
+    for attribute in ("pt_path", "yaml_file"):
+        network.__dict__.pop(attribute, None)
+    if "yaml_file" in network.yaml:
+        network.yaml["yaml_file"] = Path(network.yaml["yaml_file"]).name  # names the architecture
+    for parameter in network.parameters():
+        parameter.requires_grad = False
+    buffer = io.BytesIO()
+    torch.save(
+        {
+            "model": network.half(),
+            "epoch": -1,  # as ultralytics marks a finished training
+            "train_args": settings,
+            "train_metrics": content.get("train_metrics"),
+            "data_note": data_note or content.get("data_note", ""),
+            "date": _now(),
+            "version": ultralytics_version,
+            "license": LICENSE,
+        },
+        buffer,
+    )
+    return buffer.getvalue()
+
+
+def _trained_size(content: dict[str, Any]) -> int:
+    size = content.get("train_args", {}).get("imgsz", 640)
+    return int(max(size) if isinstance(size, list | tuple) else size)
+
+
+def _export_with_ultralytics(checkpoint: Path, imgsz: int, head: Head) -> Path:
+    from ultralytics import YOLO
+
+    try:
+        made = YOLO(checkpoint, task="detect").export(
+            format="onnx",
+            imgsz=imgsz,
+            dynamic=True,
+            simplify=True,
+            opset=OPSET,
+            # For a yolo26 None is the raw one-to-many head, False the end-to-end one; others have only the raw one.
+            nms=False if head == "end2end" else None,
+            device="cpu",
+        )
+    except (RuntimeError, AssertionError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ModelError(
+            f"ultralytics could not export the network ({reason}): try the version in constraints.txt"
+        ) from error
+    return Path(made)
+
+
+def _set_metadata(path: Path, data_note: str) -> None:
+    """Keep what ultralytics needs to run the file; replace what it says about origin and licence."""
+    import onnx
+
+    model = onnx.load(path)
+    entries = {entry.key: entry.value for entry in model.metadata_props}
+    entries |= {
+        "description": "Finds faces and says who wears a mask",
+        "author": "mask-detector",
+        "date": _now(),
+        "license": LICENSE,
+        "detector": detector.__version__,
+        "data": data_note,
+        "docs": "https://github.com/mask-detector/mask-detector",
+    }
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, entries)
+    model.doc_string = ""
+    path.write_bytes(model.SerializeToString())
+
+
+def _bundled_images() -> list[Path]:
+    """Two street and sports photographs with faces, part of the ultralytics package."""
+    from ultralytics.utils import ASSETS
+
+    return [Path(ASSETS) / "bus.jpg", Path(ASSETS) / "zidane.jpg"]
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

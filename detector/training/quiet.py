@@ -1,0 +1,70 @@
+"""Ultralytics without its habits: no network, no telemetry, no installs, nothing in the user's settings, no chatter."""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from detector.errors import MissingExtraError
+
+__all__ = ["quiet_ultralytics"]
+
+log = logging.getLogger(__name__)
+
+
+class _ToOurLog(logging.Handler):
+    """What ultralytics says becomes a debug line of ours, shown with ``--verbose``."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log.debug("ultralytics: %s", record.getMessage().strip())
+
+
+@contextmanager
+def quiet_ultralytics() -> Iterator[None]:
+    """Import ultralytics tamed, and keep its and torch's warnings (about their own insides) from the user's screen.
+
+    Its settings go to a folder that is removed when the process ends. Where the caller imported ultralytics before,
+    the caller's settings hold, and only the chatter is silenced.
+
+    Raises:
+        MissingExtraError: the packages of the extra ``train`` are not installed.
+    """
+    for package in ("ultralytics", "onnx", "onnxslim"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(package, "train")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if "ultralytics" not in sys.modules:
+            _prepare_environment()
+        from ultralytics.utils import LOGGER
+
+        LOGGER.handlers[:] = [_ToOurLog()]
+        yield
+
+
+def _prepare_environment() -> None:
+    """Ultralytics reads these once, when it is imported."""
+    settings = Path(tempfile.mkdtemp(prefix="mask-detector-"))
+    atexit.register(shutil.rmtree, settings, ignore_errors=True)
+    os.environ.update(
+        YOLO_CONFIG_DIR=str(settings),
+        YOLO_OFFLINE="true",  # no connection test, no usage events, no question for a newer version
+        YOLO_AUTOINSTALL="false",
+        YOLO_VERBOSE="false",  # no progress bars
+    )
+    os.environ.pop("ULTRALYTICS_API_KEY", None)  # with a key, runs are streamed to its platform
+    # Ultralytics downloads a font before it reads any data set, unless one of this name is there.
+    import matplotlib
+
+    folder = settings / "Ultralytics"
+    folder.mkdir()
+    shutil.copyfile(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", folder / "Arial.ttf")
