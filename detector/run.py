@@ -1,0 +1,253 @@
+"""``python -m detector.run``: faces with and without a mask in images, a video, a webcam or a stream."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from detector import _cli
+from detector.detections import CLASSES, Detections
+from detector.engines import Engine, load_engine
+from detector.errors import OutputError
+from detector.media.sinks import (
+    Annotator,
+    CsvSink,
+    ImageSink,
+    JsonLinesSink,
+    Sink,
+    VideoSink,
+    WindowSink,
+    free_path,
+)
+from detector.media.sources import Frame, Source, open_source
+from detector.media.stills import StillSource
+
+__all__ = ["Summary", "main", "run"]
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = """\
+  python -m detector.run --source 0                       webcam, in a window (q or Esc closes it)
+  python -m detector.run --source photos/ --save out      annotated copies of a folder's images
+  python -m detector.run --source door.mp4 --save out --csv faces.csv
+  python -m detector.run --source rtsp://camera/stream --json - | your-program
+"""
+
+LIVE_LINE_S = 0.2  # how often the live line changes on a terminal
+PLAIN_LINE_S = 10.0  # how often a line is written where there is no terminal
+
+
+@dataclass
+class Summary:
+    """What a run did: frames seen, faces found by class, and the seconds that it took."""
+
+    frames: int = 0
+    with_mask: int = 0
+    without_mask: int = 0
+    seconds: float = 0.0
+
+    def add(self, detections: Detections) -> None:
+        """Count one frame."""
+        self.frames += 1
+        self.with_mask += detections.count("with_mask")
+        self.without_mask += detections.count("without_mask")
+
+    @property
+    def fps(self) -> float:
+        """Frames per second over the whole run."""
+        return self.frames / self.seconds if self.seconds > 0 else 0.0
+
+
+def run(
+    frames: Iterable[Frame],
+    engine: Engine,
+    sinks: Sequence[Sink] = (),
+    on_frame: Callable[[Frame, Detections, Summary], None] | None = None,
+) -> Summary:
+    """Find the faces of every frame and hand them to every sink, until the frames or a window's viewer end it.
+
+    Args:
+        frames: an open source, or any frames.
+        engine: a loaded engine.
+        sinks: where results go, already entered.
+        on_frame: called after each frame with the counts so far.
+
+    Returns:
+        The counts of the whole run.
+
+    Raises:
+        SourceError: the source broke off.
+        OutputError: a result cannot be written.
+    """
+    summary, started = Summary(), time.perf_counter()
+    for frame in frames:
+        detections = engine(frame.image)
+        for sink in sinks:
+            sink.write(frame, detections)
+        summary.add(detections)
+        summary.seconds = time.perf_counter() - started
+        if on_frame:
+            on_frame(frame, detections, summary)
+        if any(isinstance(sink, WindowSink) and sink.closed for sink in sinks):
+            break
+    return summary
+
+
+def describe(detections: Detections) -> str:
+    """One frame in words: ``3 faces: 2 with_mask, 1 without_mask``."""
+    count = len(detections)
+    if not count:
+        return "no face"
+    parts = [f"{detections.count(name)} {name}" for name in CLASSES if detections.count(name)]
+    return f"{count} face{'s' if count > 1 else ''}: {', '.join(parts)}"
+
+
+class _Reporter:
+    """Says what is found: a line for each image, one line that changes for a video or camera."""
+
+    def __init__(self, source: Source, out: TextIO) -> None:
+        self.source, self.out = source, out
+        self.summary = Summary()
+        self.stills = _is_stills(source)
+        self.length = source.length
+        self.tty = self.out.isatty()
+        self.recent: list[float] = []
+        self.last = time.perf_counter()
+        self.open_line = False
+
+    def __call__(self, frame: Frame, detections: Detections, summary: Summary) -> None:
+        self.summary = summary
+        if self.stills:
+            print(f"{frame.name}: {describe(detections)}", file=self.out)
+            return
+        now = time.perf_counter()
+        self.recent = [moment for moment in self.recent if now - moment < 2] + [now]
+        if now - self.last < (LIVE_LINE_S if self.tty else PLAIN_LINE_S):
+            return
+        self.last = now
+        span = now - self.recent[0]
+        fps = (len(self.recent) - 1) / span if span > 0 else 0.0
+        done = f"{summary.frames}/{self.length}" if self.length else str(summary.frames)
+        line = f"frame {done}  {fps:.1f} fps  {describe(detections)}"
+        print(f"\r\033[K{line}" if self.tty else line, end="" if self.tty else "\n", file=self.out, flush=True)
+        self.open_line = self.tty
+
+    def close(self) -> None:
+        """The summary, also of a run that was stopped."""
+        summary, failures = self.summary, len(self.source.failures)
+        if self.open_line:
+            print(file=self.out)
+        unit = ("image" if self.stills else "frame") + ("" if summary.frames == 1 else "s")
+        faces = summary.with_mask + summary.without_mask
+        bad = f"; {failures} file{'s' if failures > 1 else ''} could not be read" if failures else ""
+        print(
+            f"{summary.frames} {unit} in {summary.seconds:.1f} s ({summary.fps:.1f} fps): {faces} face"
+            f"{'' if faces == 1 else 's'}, {summary.with_mask} with_mask, {summary.without_mask} without_mask{bad}",
+            file=self.out,
+        )
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of ``python -m detector.run``."""
+    parser = _cli.make_parser("run", "Find faces and say who wears a mask.", EXAMPLES)
+    parser.add_argument(
+        "--source", default="0", metavar="WHAT",
+        help="image, folder, 'pattern*.jpg', video, webcam number, http(s) or rtsp stream, - for an image on stdin",
+    )  # fmt: skip
+    _cli.add_engine_flags(parser)
+    group = parser.add_argument_group("results")
+    group.add_argument(
+        "--save", type=Path, metavar="FOLDER", help="write annotated images, or an annotated video, here"
+    )
+    group.add_argument("--json", metavar="FILE", help="write JSON Lines, one object per frame (- for stdout)")
+    group.add_argument("--csv", metavar="FILE", help="write CSV, one row per face (- for stdout)")
+    group.add_argument(
+        "--show", action=argparse.BooleanOptionalAction, default=None,
+        help="show a window (default: for cameras, streams and videos that are not saved)",
+    )  # fmt: skip
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return _cli.run_command(build_parser(), _command, argv)
+
+
+def _command(args: argparse.Namespace) -> int:
+    signal.signal(signal.SIGTERM, _interrupt)  # a service manager's stop closes files as Ctrl-C does
+    with contextlib.ExitStack() as stack:
+        engine = stack.enter_context(
+            load_engine(
+                weights=args.weights, conf=args.conf, iou=args.iou, imgsz=args.imgsz, device=args.device,
+                threads=args.threads,
+            )
+        )  # fmt: skip
+        source = stack.enter_context(open_source(args.source))
+        reporter = _Reporter(source, sys.stderr if "-" in (args.json, args.csv) else sys.stdout)
+        stack.callback(reporter.close)  # after the sinks: the summary stands below what they say
+        annotate = Annotator()
+        sinks = [stack.enter_context(sink) for sink in _result_sinks(args, source, annotate)]
+        window = _window(args, source, annotate)
+        if window:
+            sinks.append(stack.enter_context(window))
+        run(source, engine, sinks, reporter)
+        if window and reporter.stills:
+            window.wait()
+    return _cli.EXIT_PARTIAL if source.failures else _cli.EXIT_OK
+
+
+def _result_sinks(args: argparse.Namespace, source: Source, annotate: Annotator) -> list[Sink]:
+    sinks: list[Sink] = []
+    if args.json:
+        sinks.append(JsonLinesSink(args.json))
+    if args.csv:
+        sinks.append(CsvSink(args.csv))
+    if args.save and _is_stills(source):
+        sinks.append(ImageSink(args.save, annotate))
+        log.info("saving to %s", args.save)
+    elif args.save:
+        path = free_path(args.save / f"{_stem(source)}.mp4")
+        sinks.append(VideoSink(path, source.fps, annotate))
+        log.info("saving to %s", path)
+    return sinks
+
+
+def _window(args: argparse.Namespace, source: Source, annotate: Annotator) -> WindowSink | None:
+    """A window where one is wanted and possible; a run without a screen goes on without it."""
+    unattended = args.save or args.json or args.csv or _is_stills(source)
+    if not (args.show if args.show is not None else not unattended):
+        return None
+    try:
+        return WindowSink(f"mask-detector: {source.name}", annotate)
+    except OutputError as error:
+        log.warning("going on without a window: %s", error)
+        return None
+
+
+def _is_stills(source: Source) -> bool:
+    return isinstance(source, StillSource)
+
+
+def _stem(source: Source) -> str:
+    """A file name for what a source shows: the video's own, or the camera's with the time."""
+    if not source.is_live:
+        return Path(source.name).stem
+    name = re.sub(r"\W+", "_", source.name.partition("://")[2] or source.name).strip("_")
+    return f"{name}_{time.strftime('%Y%m%d_%H%M%S')}"
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
