@@ -122,8 +122,8 @@ def _open_camera(index: int, reconnect_limit_s: float) -> Source:
 def _near(path: Path) -> str:
     """A hint at names that look like the one that is missing."""
     try:
-        names = [entry.name for entry in path.parent.iterdir()]
+        names = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
     except (OSError, ValueError):
         return "" if path.parent == path else f" (nor the folder {path.parent})"
-    near = difflib.get_close_matches(path.name, names, n=3)
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.7)
     return f" (did you mean {', '.join(near)}?)" if near else ""

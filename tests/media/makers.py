@@ -96,8 +96,8 @@ def grey(index: int, width: int = 64, height: int = 48) -> Image:
 
 
 def grey_index(image: Image) -> int:
-    """Which frame of a grey video or of the MJPEG server a picture is."""
-    return round(float(image.mean()) / GREY_STEP)
+    """Which frame of a grey video or of the MJPEG server a picture is; green is what a codec changes least."""
+    return round(float(image[..., 1].mean()) / GREY_STEP)
 
 
 def grey_video(
