@@ -105,8 +105,9 @@ def _draw_box(canvas: Image, box: list[int], name: str, line: int) -> None:
     corners = (max(left - out, 0), max(top - out, 0), min(right - 1 + out, limits[0]), min(bottom - 1 + out, limits[1]))
     paths = _closed(*corners) if name == "with_mask" or side < SMALL_FACE_PX // 2 else _corners(*corners)
     if side >= SMALL_FACE_PX:
-        cv2.polylines(canvas, paths, isClosed=False, color=EDGE, thickness=line + 2, lineType=cv2.LINE_AA)
-    cv2.polylines(canvas, paths, isClosed=False, color=COLOURS[name], thickness=line, lineType=cv2.LINE_AA)
+        cv2.polylines(canvas, paths, isClosed=False, color=EDGE, thickness=line + 2)
+    # Not anti-aliased: an upright line gains nothing by it, and would bleed into a small face.
+    cv2.polylines(canvas, paths, isClosed=False, color=COLOURS[name], thickness=line)
 
 
 def _closed(left: int, top: int, right: int, bottom: int) -> list[npt.NDArray[np.int32]]:
