@@ -99,28 +99,26 @@ def _draw_box(canvas: Image, box: list[int], name: str, line: int) -> None:
     left, top, right, bottom = box
     side = min(right - left, bottom - top)
     line = min(line, max(1, side // 12))
-    out = (line + 1) // 2
-    # The last pixel of a box is the one before its exclusive right and bottom.
-    limits = (canvas.shape[1] - 1, canvas.shape[0] - 1)
-    corners = (max(left - out, 0), max(top - out, 0), min(right - 1 + out, limits[0]), min(bottom - 1 + out, limits[1]))
-    paths = _closed(*corners) if name == "with_mask" or side < SMALL_FACE_PX // 2 else _corners(*corners)
+    height, width = canvas.shape[:2]
+    outer = (max(left - line, 0), max(top - line, 0), min(right + line, width), min(bottom + line, height))
+    bars = _bars(outer, line, closed=name == "with_mask" or side < SMALL_FACE_PX // 2)
+    # Filled rectangles, because OpenCV's thick lines end round and a pixel wider than asked for.
     if side >= SMALL_FACE_PX:
-        cv2.polylines(canvas, paths, isClosed=False, color=EDGE, thickness=line + 2)
-    # Not anti-aliased: an upright line gains nothing by it, and would bleed into a small face.
-    cv2.polylines(canvas, paths, isClosed=False, color=COLOURS[name], thickness=line)
+        for x1, y1, x2, y2 in bars:
+            cv2.rectangle(canvas, (x1 - 1, y1 - 1), (x2, y2), EDGE, cv2.FILLED)
+    for x1, y1, x2, y2 in bars:
+        cv2.rectangle(canvas, (x1, y1), (x2 - 1, y2 - 1), COLOURS[name], cv2.FILLED)
 
 
-def _closed(left: int, top: int, right: int, bottom: int) -> list[npt.NDArray[np.int32]]:
-    return [np.array([(left, top), (right, top), (right, bottom), (left, bottom), (left, top)], np.int32)]
-
-
-def _corners(left: int, top: int, right: int, bottom: int) -> list[npt.NDArray[np.int32]]:
-    across, down = max(2, (right - left) * 3 // 10), max(2, (bottom - top) * 3 // 10)
-    return [
-        np.array([(x, y + dy), (x, y), (x + dx, y)], np.int32)
-        for x, dx in ((left, across), (right, -across))
-        for y, dy in ((top, down), (bottom, -down))
-    ]
+def _bars(outer: tuple[int, int, int, int], line: int, *, closed: bool) -> list[tuple[int, int, int, int]]:
+    """Rectangles, right and bottom exclusive, along the inside of ``outer``: whole sides, or the ends of each side."""
+    left, top, right, bottom = outer
+    across, down = (right - left) * 3 // 10, (bottom - top) * 3 // 10
+    columns = [(left, right)] if closed else [(left, left + across), (right - across, right)]
+    rows = [(top, bottom)] if closed else [(top, top + down), (bottom - down, bottom)]
+    flat = [(x1, y, x2, y + line) for x1, x2 in columns for y in (top, bottom - line)]
+    upright = [(x, y1, x + line, y2) for y1, y2 in rows for x in (left, right - line)]
+    return flat + upright
 
 
 def _label(text: str, box: list[int], extent: int) -> Label:

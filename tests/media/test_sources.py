@@ -4,6 +4,7 @@ import io
 import logging
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +140,7 @@ def test_reading_ahead_keeps_order_and_stops_when_it_is_closed() -> None:
     made: list[int] = []
     ended = threading.Event()
 
-    def numbers() -> object:
+    def numbers() -> Iterator[int]:
         try:
             for number in range(1000):
                 made.append(number)
@@ -147,7 +148,7 @@ def test_reading_ahead_keeps_order_and_stops_when_it_is_closed() -> None:
         finally:
             ended.set()
 
-    ahead = ReadAhead(numbers(), depth=3)  # type: ignore[call-overload]
+    ahead = ReadAhead(numbers(), depth=3)
     taken = iter(ahead)
     assert [next(taken) for _ in range(10)] == list(range(10))
     assert ahead.close()
@@ -156,11 +157,11 @@ def test_reading_ahead_keeps_order_and_stops_when_it_is_closed() -> None:
 
 
 def test_reading_ahead_raises_an_error_where_the_item_would_have_been() -> None:
-    def numbers() -> object:
+    def numbers() -> Iterator[int]:
         yield 1
         raise SourceError("broken")
 
-    taken = iter(ReadAhead(numbers(), depth=5))  # type: ignore[call-overload]
+    taken = iter(ReadAhead(numbers(), depth=5))
     assert next(taken) == 1
     with pytest.raises(SourceError, match="broken"):
         next(taken)
