@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from detector.data import voc
@@ -10,7 +12,8 @@ from detector.data.pairing import Pair
 from detector.data.report import Report
 from detector.detections import CLASSES, Detections
 from detector.errors import SourceError
-from detector.media.images import image_size, is_complete
+from detector.media.image_header import read_header
+from detector.media.images import image_size
 
 __all__ = ["ground_truth", "usable_size"]
 
@@ -21,9 +24,7 @@ MIN_BOX_SIDE = 1.0
 def usable_size(found: Pair, report: Report) -> tuple[int, int] | None:
     """(width, height) in pixels of the upright image; None, and a line in the report, if it cannot be used."""
     try:
-        if not is_complete(found.image):
-            raise SourceError("the file is cut short: copy it again")
-        size = image_size(found.image)
+        size = _read_size(found.image)
     except SourceError as error:
         report.drop("image", found.title, str(error).removeprefix(f"{found.image}: "))
         return None
@@ -69,8 +70,24 @@ def _ordered(box: voc.Box) -> bool:
     return box.xmin <= box.xmax and box.ymin <= box.ymax
 
 
+def _read_size(image: Path) -> tuple[int, int]:
+    """As :func:`image_size`, but a file that is cut short is refused too, all in one reading of the header."""
+    try:
+        with image.open("rb") as file:
+            header = read_header(file)
+    except OSError as error:
+        raise SourceError(f"cannot be read ({error.strerror}): check its permissions") from error
+    if not header.complete:
+        raise SourceError("the file is cut short: copy it again")
+    if header.format in {"jpeg", "png"} and header.upright_size and all(header.upright_size):
+        return header.upright_size
+    return image_size(image)
+
+
 def _within(box: voc.Box, size: tuple[int, int]) -> tuple[float, float, float, float]:
     width, height = size
+    if 0 <= box.xmin <= box.xmax <= width and 0 <= box.ymin <= box.ymax <= height:
+        return box.xyxy
     left, right = (min(max(x, 0.0), width) for x in sorted((box.xmin, box.xmax)))
     top, bottom = (min(max(y, 0.0), height) for y in sorted((box.ymin, box.ymax)))
     return left, top, right, bottom

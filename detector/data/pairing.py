@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -114,11 +114,11 @@ class _Matcher:
         """The pair of ``label`` and the best of its candidates, or nothing and a line in the report."""
         path, content = label
         stated = _stated_name(content)
-        candidates = _narrow(candidates, (image for image in candidates if _key(image.name) == _key(stated)))
-        beside = {path.parent, path.parent.parent}
-        candidates = _narrow(
-            candidates, (image for image in candidates if beside & {image.parent, image.parent.parent})
-        )
+        if len(candidates) > 1:
+            candidates = [image for image in candidates if _key(image.name) == _key(stated)] or candidates
+        if len(candidates) > 1:
+            beside = {path.parent, path.parent.parent}
+            candidates = [image for image in candidates if beside & {image.parent, image.parent.parent}] or candidates
         if len(candidates) > 1:
             self._drop(label, f"{len(candidates)} images have this name: give --annotations and --images in pairs")
             return []
@@ -159,7 +159,7 @@ def _read(path: Path, report: Report) -> voc.Annotation | None:
 
 def _list_xml(folder: Path) -> list[Path]:
     try:
-        entries = sorted(folder.iterdir())
+        entries = sorted(folder.iterdir(), key=lambda entry: entry.name)
     except OSError as error:
         raise AnnotationError(f"{folder}: cannot be read ({error.strerror}): check --annotations") from error
     found = [entry for entry in entries if entry.suffix.lower() == ".xml" and not entry.name.startswith(".")]
@@ -171,10 +171,6 @@ def _list_xml(folder: Path) -> list[Path]:
 def _stated_name(label: voc.Annotation) -> str:
     """The file name inside the annotation, without the folders that some tools write there."""
     return label.filename.replace("\\", "/").rsplit("/", 1)[-1]
-
-
-def _narrow(candidates: list[Path], better: Iterable[Path]) -> list[Path]:
-    return list(better) or candidates
 
 
 def _key(name: str) -> str:

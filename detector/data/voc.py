@@ -23,6 +23,10 @@ __all__ = ["Annotation", "Box", "format_number", "read", "write"]
 
 MAX_BYTES = 8 * 2**20  # about 25,000 boxes; the largest real files have 2,000
 MAX_COORDINATE = 1_000_000  # no image is larger; 1e300 would be clipped to a box that looks real
+ROOT_TAGS = frozenset({"folder", "filename", "path", "size"})
+SIZE_TAGS = frozenset({"width", "height", "depth"})
+OBJECT_TAGS = frozenset({"name", "pose", "truncated", "difficult", "bndbox"})
+CORNERS = frozenset({"xmin", "ymin", "xmax", "ymax"})
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)  # float() also takes nan, inf and 1_000
 
 
@@ -160,68 +164,66 @@ def _parser() -> etree.XMLParser:
 
 
 def _annotation(root: etree._Element) -> Annotation:
-    size = _child(root, "size")
-    stated = None if size is None else (_integer(size, "width"), _integer(size, "height"))
+    fields = _children(root, ROOT_TAGS)
+    size = _children(fields["size"], SIZE_TAGS) if "size" in fields else {}
+    width, height, depth = (_integer(size, tag) for tag in ("width", "height", "depth"))
     return Annotation(
-        filename=_text(root, "filename"),
-        folder=_text(root, "folder"),
-        size=None if stated is None or None in stated else stated,  # type: ignore[arg-type]  # None is excluded
-        boxes=tuple(_box(element, index) for index, element in enumerate(root.findall("object"), 1)),
-        depth=3 if size is None else _integer(size, "depth") or 3,
-        path=_text(root, "path") or None,
+        filename=_text(fields, "filename"),
+        folder=_text(fields, "folder"),
+        size=None if width is None or height is None else (width, height),
+        boxes=tuple(_box(element, index) for index, element in enumerate(root.iterchildren("object"), 1)),
+        depth=depth or 3,
+        path=_text(fields, "path") or None,
         verified=root.get("verified") == "yes",
     )
 
 
 def _box(element: etree._Element, index: int) -> Box:
     try:
-        name = _text(element, "name")
+        fields = _children(element, OBJECT_TAGS)
+        name = _text(fields, "name")
         if not name:
             raise AnnotationError("has no name: name it in LabelImg")
-        corners = _child(element, "bndbox")
-        if corners is None:
+        if "bndbox" not in fields:
             raise AnnotationError("has no bndbox: draw its box in LabelImg")
+        corners = _children(fields["bndbox"], CORNERS)
         xmin, ymin, xmax, ymax = (_coordinate(corners, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
-        return Box(
-            name,
-            xmin,
-            ymin,
-            xmax,
-            ymax,
-            difficult=bool(_integer(element, "difficult")),
-            truncated=bool(_integer(element, "truncated")),
-            pose=_text(element, "pose") or "Unspecified",
-        )
+        difficult, truncated = bool(_integer(fields, "difficult")), bool(_integer(fields, "truncated"))
+        return Box(name, xmin, ymin, xmax, ymax, difficult, truncated, _text(fields, "pose") or "Unspecified")
     except AnnotationError as error:
         raise AnnotationError(f"object {index} {error}") from None
 
 
-def _child(parent: etree._Element, tag: str) -> etree._Element | None:
-    found = parent.findall(tag)
-    if len(found) > 1:
-        raise AnnotationError(f"has {len(found)} <{tag}> where one belongs: delete the wrong ones")
-    return found[0] if found else None
+def _children(parent: etree._Element, tags: frozenset[str]) -> dict[str, etree._Element]:
+    """The children with these tags, each of which may be there once."""
+    found: dict[str, etree._Element] = {}
+    for child in parent:
+        tag = child.tag
+        if tag in tags:
+            if tag in found:
+                raise AnnotationError(f"has two <{tag}> where one belongs: delete the wrong one")
+            found[tag] = child
+    return found
 
 
-def _text(parent: etree._Element, tag: str) -> str:
-    child = _child(parent, tag)
-    return (child.text or "").strip() if child is not None else ""
+def _text(fields: dict[str, etree._Element], tag: str) -> str:
+    return (fields[tag].text or "").strip() if tag in fields else ""
 
 
-def _integer(parent: etree._Element, tag: str) -> int | None:
-    text = _text(parent, tag)
-    return None if not text else int(_number(text, tag))
+def _integer(fields: dict[str, etree._Element], tag: str) -> int | None:
+    text = _text(fields, tag)
+    return int(_number(text, tag)) if text else None
 
 
-def _coordinate(parent: etree._Element, tag: str) -> float:
-    text = _text(parent, tag)
+def _coordinate(fields: dict[str, etree._Element], tag: str) -> float:
+    text = _text(fields, tag)
     if not text:
         raise AnnotationError(f"has no {tag}: draw its box again in LabelImg")
     return _number(text, tag)
 
 
 def _number(text: str, tag: str) -> float:
-    value = float(text) if NUMBER.fullmatch(text) else None
+    value = float(text) if (text.isascii() and text.isdecimal()) or NUMBER.fullmatch(text) else None
     if value is None or abs(value) > MAX_COORDINATE:
         raise AnnotationError(f"has {tag} {text[:40]!r}, which is not a number of pixels (like 12 or 12.5): correct it")
     return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from detector.detections import CLASSES, Detections
@@ -14,6 +15,10 @@ __all__ = ["DATA_YAML", "YoloBox", "format_labels", "read_labels", "read_names"]
 DATA_YAML = "train: images/train\nval: images/val\nnames:\n" + "".join(f"  {i}: {n}\n" for i, n in enumerate(CLASSES))
 """Without ``path:`` ultralytics looks beside data.yaml itself, so the folder can be moved."""
 
+NAME_ENTRY = re.compile(
+    r"(?:-\s+|(?P<index>\d+)\s*:\s+)?"
+    r"(?:'(?P<single>[^']+)'|\"(?P<double>[^\"\\]+)\"|(?P<plain>[^\s'\"&*!|>-][^'\":]*))"
+)
 TOLERANCE = 1e-3  # other tools round a box at the edge to a little more than 1
 
 
@@ -83,24 +88,29 @@ def read_names(path: Path) -> list[str]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"{path}: cannot be read ({error}): give the class names with --names") from error
-    found = re.search(
-        r"^names:[ \t]*(?:[\[{](?P<flow>[^]}]*)[]}])?[^\n]*\n?(?P<block>(?:[ \t]*(?:-|\d+[ \t]*:)[^\n]*\n?)*)",
-        text,
-        re.M,
-    )
-    entries = (
-        [] if not found else (found["flow"].split(",") if found["flow"] is not None else found["block"].splitlines())
-    )
     names: list[str] = []
-    for entry in filter(str.strip, entries):
-        match = re.fullmatch(r"\s*(?:-\s+|(\d+)\s*:\s*)?(?:'([^']*)'|\"([^\"\\]*)\"|([^'\"#]+?))\s*(?:#.*)?", entry)
-        if not match or (match[1] and int(match[1]) != len(names)):
+    for entry in _name_entries(text):
+        match = NAME_ENTRY.fullmatch(entry)
+        if not match or (match["index"] and int(match["index"]) != len(names)):
             names = []
             break
-        names.append(match[2] or match[3] or match[4] or "")
-    if not names or not all(names):
+        names.append(match["single"] or match["double"] or match["plain"])
+    if not names:
         raise AnnotationError(f"{path}: no plain list of names there: give the class names with --names")
     return names
+
+
+def _name_entries(text: str) -> list[str]:
+    """The entries below or behind ``names:`` without comments: "a", "- a" or "0: a"."""
+    lines = [line for line in (re.sub(r"(^|\s)#.*", "", line).rstrip() for line in text.splitlines()) if line]
+    start = next((index for index, line in enumerate(lines) if line.startswith("names:")), len(lines))
+    rest = "\n".join(lines[start:]).removeprefix("names:").lstrip(" \t")
+    if rest.startswith(("[", "{")):
+        inside = re.split(r"[]}]", rest[1:], maxsplit=1)[0]
+        return [entry.strip() for entry in inside.split(",") if entry.strip()]
+    if not rest.startswith("\n"):
+        return []
+    return [line.strip() for line in takewhile(lambda line: line[0] in " \t-", rest[1:].splitlines())]
 
 
 def _parse(path: Path, number: int, line: str) -> YoloBox:

@@ -9,7 +9,8 @@ import shutil
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path, PurePath, PurePosixPath
@@ -28,6 +29,7 @@ __all__ = ["check_replaceable", "is_trainable", "output_names", "write"]
 
 MADE_BY = "voc2yolo"
 SPLITS = ("train", "val")
+WRITERS = 4
 CACHES = frozenset({".cache", ".npy"})  # ultralytics puts them beside labels and images
 TRAINABLE = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".png", ".tif", ".tiff", ".webp"})
 SUFFIXES = {".jpe": ".jpg", ".jfif": ".jpg", ".dib": ".bmp"}  # the same formats under names that ultralytics skips
@@ -59,11 +61,12 @@ def check_replaceable(out: Path) -> Path:
     if recorded is None:
         raise OutputError(f"{out}: the folder is not empty and was not made by {MADE_BY}: choose another --out")
     images = {f"images/{split}/{name}" for split in SPLITS for name in files[split]}
-    ours = {"data.yaml", "report.txt", "report.json"} | images | {_label_name(image) for image in images}
+    labels = {_label_name(image) for image in images}
+    ours = {"data.yaml", "report.txt", "report.json"} | images | labels
     foreign = sorted(name for name in present - ours if PurePosixPath(name).suffix not in CACHES)
     if foreign:
         raise OutputError(f"{out}: {foreign[0]} was not made by {MADE_BY}: move it, or choose another --out")
-    if _digest(out, files) != recorded:
+    if _digest({label: (out / label).read_bytes() for label in labels & present}) != recorded:
         raise OutputError(f"{out}: its labels were changed since they were made: move them, or choose another --out")
     return out
 
@@ -87,22 +90,41 @@ def write(samples: Sequence[Sample], out: Path, report: Report, progress: Progre
     Raises:
         OutputError: the disk is full, or the folder cannot be written.
     """
-    names = output_names(samples)
     report.files = {split: {} for split in SPLITS}
-    for sample, name in zip(samples, names, strict=True):
+    sources: dict[str, Path] = {}
+    labels: dict[str, bytes] = {}
+    for sample, name in zip(samples, output_names(samples), strict=True):
+        image = f"images/{sample.split}/{name}"
         report.files[str(sample.split)][name] = sample.title
+        sources[image] = sample.image
+        labels[_label_name(image)] = format_labels(sample.truth, *sample.size).encode()
     with _whole_folder(out) as new:
         for split in SPLITS:
             (new / "images" / split).mkdir(parents=True)
             (new / "labels" / split).mkdir(parents=True)
-        for sample, name in progress(list(zip(samples, names, strict=True)), "writing"):
-            image = f"images/{sample.split}/{name}"
-            shutil.copyfile(sample.image, new / image)
-            (new / _label_name(image)).write_bytes(format_labels(sample.truth, *sample.size).encode())
+        _write_pairs(sources, labels, new, progress)
         (new / "data.yaml").write_bytes(DATA_YAML.encode())
         (new / "report.txt").write_bytes(report.text().encode())
-        seal = {"made_by": MADE_BY, "labels_sha256": _digest(new, report.files)}
+        seal = {"made_by": MADE_BY, "labels_sha256": _digest(labels)}
         (new / "report.json").write_bytes(json.dumps(seal | json.loads(report.json()), indent=1).encode() + b"\n")
+
+
+def _write_pairs(sources: Mapping[str, Path], labels: Mapping[str, bytes], new: Path, progress: Progress) -> None:
+    """Copy each image to its name and write its labels; several at once, as the time goes by inside the kernel."""
+
+    def write_pair(image: str) -> None:
+        label = _label_name(image)
+        shutil.copyfile(sources[image], new / image)
+        (new / label).write_bytes(labels[label])
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        pairs = [pool.submit(write_pair, image) for image in sources]
+        try:
+            for pair in progress(pairs, "writing"):
+                pair.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def output_names(samples: Sequence[Sample]) -> list[str]:
@@ -164,14 +186,11 @@ def _label_name(image: str) -> str:
     return f"labels/{image.removeprefix('images/').rsplit('.', 1)[0]}.txt"
 
 
-def _digest(folder: Path, files: Mapping[str, Iterable[str]]) -> str:
-    """SHA-256 of the names and contents of all label files that are there."""
+def _digest(labels: Mapping[str, bytes]) -> str:
+    """SHA-256 of the names and contents of label files."""
     digest = hashlib.sha256()
-    for split in SPLITS:
-        for name in sorted(files[split]):
-            label = _label_name(f"images/{split}/{name}")
-            with suppress(OSError):
-                digest.update(f"{label}\0".encode(errors="surrogateescape") + (folder / label).read_bytes() + b"\0")
+    for name in sorted(labels):
+        digest.update(name.encode(errors="surrogateescape") + b"\0" + labels[name] + b"\0")
     return digest.hexdigest()
 
 
