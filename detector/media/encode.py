@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,26 +80,32 @@ class VideoSink(Sink):
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Draw a frame and hand it to the encoder; waits while the encoder is far behind."""
-        self._put((self._annotate(frame, detections), self._clock.ticks(frame)))
-        if self._error is not None:
-            raise self._error
+        handed_over = self._put((self._annotate(frame, detections), self._clock.ticks(frame)))
+        self._raise_error()
+        if not handed_over:
+            raise ValueError(f"{self._path} is closed")
 
     def close(self) -> None:
         """Encode what is waiting and give the file its name."""
         self._put(None)
         while self._thread.is_alive():
             self._thread.join(POLL_S)
+        self._raise_error()
+
+    def _raise_error(self) -> None:
+        """Raise what stopped the encoder, once."""
         error, self._error = self._error, None
         if error is not None:
             raise error
 
-    def _put(self, item: tuple[Image, int] | None) -> None:
+    def _put(self, item: tuple[Image, int] | None) -> bool:
         while self._thread.is_alive():
             try:
                 self._queue.put(item, timeout=POLL_S)
             except queue.Full:
                 continue
-            return
+            return True
+        return False
 
     def _run(self) -> None:
         import av.error
@@ -109,12 +116,18 @@ class VideoSink(Sink):
             else:
                 self._part.unlink()
         except (av.error.FFmpegError, OSError) as error:
-            self._error = OutputError(
-                f"{self._path}: cannot be written ({error.strerror}): make room, or choose another place"
-            )
+            reason = f"{self._path}: cannot be written ({error.strerror}): make room, or choose another place"
+            self._error = OutputError(reason)
             self._error.__cause__ = error
+            self._discard()
         except Exception as error:  # noqa: BLE001, RUF100 - raised by write and close
             self._error = error
+
+    def _discard(self) -> None:
+        """Remove half a video that cannot be played; Matroska can, it needs no index."""
+        if VIDEO_SUFFIXES[self._path.suffix.lower()] != "matroska":
+            with suppress(OSError):
+                self._part.unlink()
 
     def _encode(self) -> int:
         """Encode until the end is announced; returns how many frames were written."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
@@ -80,16 +81,16 @@ class Source(ABC):
 
 
 class ReadAhead(Generic[T]):
-    """Runs an iterator in a thread of its own, a few items ahead: decoding overlaps with what is done to the frames.
+    """Runs a generator in a thread of its own, a few items ahead: decoding overlaps with what is done to the frames.
 
-    Nothing is dropped or reordered; an exception of the iterator is raised where its item would have been.
+    Nothing is dropped or reordered; an exception of the generator is raised where its item would have been.
 
     Args:
-        items: the iterator.
+        items: the generator; it runs, and is closed, in the thread.
         depth: how many items may wait.
     """
 
-    def __init__(self, items: Iterator[T], depth: int) -> None:
+    def __init__(self, items: Generator[T, None, None], depth: int) -> None:
         self._items = items
         self._queue: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
         self._stopped = threading.Event()
@@ -106,7 +107,7 @@ class ReadAhead(Generic[T]):
             self.close()
 
     def close(self) -> bool:
-        """Stop reading; returns whether the iterator is at rest, so that what it reads from may be closed."""
+        """Stop reading; returns whether the generator is at rest, so that what it reads from may be closed."""
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join(CLOSE_S)
@@ -114,9 +115,10 @@ class ReadAhead(Generic[T]):
 
     def _fill(self) -> None:
         try:
-            for item in self._items:
-                if not self._put(item, None):
-                    return
+            with closing(self._items):
+                for item in self._items:
+                    if not self._put(item, None):
+                        return
             self._put(None, None)
         except BaseException as error:  # noqa: BLE001, RUF100 - handed over to the thread that takes the items
             self._put(None, error)

@@ -95,7 +95,10 @@ def open_url(url: str, *, timeout_s: float, reconnect_limit_s: float) -> Source:
     Raises:
         SourceError: no answer, or neither video nor image.
     """
-    name = without_password(url)
+    try:
+        name = without_password(url)
+    except ValueError as error:
+        raise SourceError(f"{url}: not an address ({error}): check it") from error
 
     def connect() -> InputContainer:
         return open_container(url, name, timeout_s, OPTIONS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -156,7 +156,7 @@ class VideoSource(Source):
         duration = self._container.duration
         return round(Fraction(duration, av.time_base) * self.fps) if duration and self.fps else None
 
-    def _decode(self) -> Iterator[Frame]:
+    def _decode(self) -> Generator[Frame, None, None]:
         convert = bgr_converter()
         index = 0
         for index, raw in enumerate(self._raw_frames(), 1):

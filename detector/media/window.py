@@ -40,6 +40,7 @@ class WindowSink(Sink):
         self._title = title
         self._annotate = annotate or Annotator()
         self._shown = False
+        self._open = True
         self._before: float | None = None
         self._period = 0.0
         self.closed = False
@@ -68,15 +69,14 @@ class WindowSink(Sink):
 
     def close(self) -> None:
         """Take the window away."""
-        if not self._title:
+        if not self._open:
             return
+        self._open, self.closed = False, True
         try:
             cv2.destroyWindow(self._title)
             cv2.pollKey()  # lets the window system take it away
         except cv2.error:
             pass  # the user has closed it
-        self.closed = True
-        self._title = ""
 
     def _look(self, milliseconds: int) -> None:
         """Let the window system work, and see whether the user wants to end."""

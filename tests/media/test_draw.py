@@ -99,7 +99,7 @@ def test_lines_grow_with_the_picture() -> None:
     def thickness(scale: int) -> int:
         image = np.zeros((48 * scale, 64 * scale, 3), np.uint8)
         result = draw(image, faces((20 * scale, 10 * scale, 40 * scale, 40 * scale)), labels=False)
-        return int(of_colour(result, "with_mask")[25 * scale, : 30 * scale].sum())
+        return int(of_colour(result[25 * scale, None, : 30 * scale], "with_mask").sum())
 
     assert thickness(10) < thickness(20) < thickness(40)
 

@@ -152,6 +152,11 @@ def test_a_finite_video_behind_a_url_ends_where_it_ends(tmp_path: Path) -> None:
         assert [grey_index(frame.image) for frame in source] == list(range(20))
 
 
+def test_an_address_that_is_none_is_refused() -> None:
+    with pytest.raises(SourceError, match=r"^http://\[bad: not an address"):
+        open_source("http://[bad")
+
+
 def test_passwords_are_not_shown() -> None:
     assert without_password("rtsp://admin:p@ss@camera:554/live?x=1") == "rtsp://camera:554/live?x=1"
 

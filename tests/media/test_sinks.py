@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -206,6 +205,8 @@ except OutputError as error:
     done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.stdout.startswith(f"{path}: cannot be written (File too large): make room")
     assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    assert {entry.name for entry in tmp_path.iterdir()} <= ({"out.mp4"} if kind == "JsonLinesSink" else set())
 
 
 def test_images_keep_their_names_and_formats(tmp_path: Path) -> None:
@@ -347,12 +348,9 @@ def test_a_failing_close_does_not_hide_what_ended_the_run(caplog: pytest.LogCapt
         pass
 
 
-def test_encoding_runs_beside_the_work(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (720, 1280, 3), dtype=np.uint8)
-    with VideoSink(tmp_path / "out.mp4", Fraction(25)) as sink:
-        started = time.monotonic()
-        for index in range(4):
-            sink.write(Frame(noise, index, index / 25, "x"), Detections.empty())
-        handed_over = time.monotonic() - started
-    assert handed_over < time.monotonic() - started
-    assert len(read_back(tmp_path / "out.mp4")[1]) == 4
+def test_writing_after_the_end_is_a_mistake_that_shows(tmp_path: Path) -> None:
+    for sink in (VideoSink(tmp_path / "a.mp4"), JsonLinesSink(tmp_path / "a.jsonl")):
+        written(sink, frames(1))
+        sink.close()
+        with pytest.raises(ValueError, match="is closed"):
+            written(sink, frames(1))

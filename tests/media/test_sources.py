@@ -4,7 +4,7 @@ import io
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +140,7 @@ def test_reading_ahead_keeps_order_and_stops_when_it_is_closed() -> None:
     made: list[int] = []
     ended = threading.Event()
 
-    def numbers() -> Iterator[int]:
+    def numbers() -> Generator[int, None, None]:
         try:
             for number in range(1000):
                 made.append(number)
@@ -154,10 +154,11 @@ def test_reading_ahead_keeps_order_and_stops_when_it_is_closed() -> None:
     assert ahead.close()
     assert list(taken) == []
     assert len(made) <= 10 + 3 + 2
+    assert ended.is_set()
 
 
 def test_reading_ahead_raises_an_error_where_the_item_would_have_been() -> None:
-    def numbers() -> Iterator[int]:
+    def numbers() -> Generator[int, None, None]:
         yield 1
         raise SourceError("broken")
 
