@@ -12,6 +12,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 import detector
 from detector.detections import CLASSES
 from detector.engines.session import OnnxSession
@@ -84,9 +86,9 @@ def export(
             raise ModelError(f"{checkpoint}: has no end-to-end head: export it with --head raw")
         imgsz = imgsz or _trained_size(content)
         part = Path(folder) / "network.pt"
-        part.write_bytes(_slimmed(checkpoint, data_note))  # ultralytics exports beside the checkpoint
+        part.write_bytes(_slimmed(network, content, data_note))  # ultralytics exports beside the checkpoint
         made = _export_with_ultralytics(part, imgsz, head)
-        _set_metadata(made, data_note or str(content.get("data_note", "")))
+        _finish(made, data_note or str(content.get("data_note", "")))
         network.end2end = head == "end2end"
         with OnnxSession(made, device="cpu") as session:
             if session.metadata.names != CLASSES or session.metadata.end2end != network.end2end:
@@ -107,7 +109,8 @@ def slim(checkpoint: Path, out: Path, *, data_note: str = "") -> None:
         MissingExtraError: the extra ``train`` is not installed.
     """
     with quiet_ultralytics():
-        write_bytes(out, _slimmed(checkpoint, data_note))
+        network, content = _load(checkpoint)
+        write_bytes(out, _slimmed(network.half(), content, data_note))
 
 
 def install(files: Sequence[Path], folder: Path) -> list[Path]:
@@ -153,11 +156,11 @@ def _load(checkpoint: Path) -> tuple[Any, dict[str, Any]]:
     return network, content
 
 
-def _slimmed(checkpoint: Path, data_note: str) -> bytes:
+def _slimmed(network: Any, content: dict[str, Any], data_note: str) -> bytes:
+    """The file of a checkpoint that holds the network, in the precision that it has, and nothing local."""
     import torch
     from ultralytics import __version__ as ultralytics_version
 
-    network, content = _load(checkpoint)
     settings = {
         key: value
         for key, value in content.get("train_args", {}).items()
@@ -174,7 +177,7 @@ def _slimmed(checkpoint: Path, data_note: str) -> bytes:
     buffer = io.BytesIO()
     torch.save(
         {
-            "model": network.half(),
+            "model": network,
             "epoch": -1,  # as ultralytics marks a finished training
             "train_args": settings,
             "train_metrics": content.get("train_metrics"),
@@ -215,8 +218,8 @@ def _export_with_ultralytics(checkpoint: Path, imgsz: int, head: Head) -> Path:
     return Path(made)
 
 
-def _set_metadata(path: Path, data_note: str) -> None:
-    """Keep what ultralytics needs to run the file; replace what it says about origin and licence."""
+def _finish(path: Path, data_note: str) -> None:
+    """Metadata: keep what ultralytics needs to run the file; replace what it says about origin and licence."""
     import onnx
 
     model = onnx.load(path)
@@ -233,7 +236,31 @@ def _set_metadata(path: Path, data_note: str) -> None:
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, entries)
     model.doc_string = ""
+    if entries["end2end"] == "True":
+        _free_top_k(model)
     path.write_bytes(model.SerializeToString())
+
+
+def _free_top_k(model: Any) -> None:
+    """Let the end-to-end head answer with fewer than its 300 rows where the input is too small to have as many.
+
+    Ultralytics writes the number into the graph, and names the row's six columns "anchors"; onnxruntime then fails on
+    a thin image, such as a panorama.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    first, second = (node for node in model.graph.node if node.op_type == "TopK")
+    model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "anchor_axis"))
+    smaller = [
+        helper.make_node("Shape", [first.input[0]], ["score_shape"]),
+        helper.make_node("Gather", ["score_shape", "anchor_axis"], ["anchor_count"]),
+        helper.make_node("Min", ["anchor_count", first.input[1]], ["row_count"]),
+    ]
+    for position, node in enumerate(smaller, list(model.graph.node).index(first)):
+        model.graph.node.insert(position, node)
+    first.input[1] = second.input[1] = "row_count"
+    shape = ("batch", "detections", 6)
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("output0", TensorProto.FLOAT, shape))
 
 
 def _bundled_images() -> list[Path]:

@@ -65,7 +65,7 @@ def train(
     Args:
         data: data.yaml of the folder, with the classes of :data:`~detector.detections.CLASSES` in that order.
         run: an existing folder, see :func:`new_run`.
-        start: a checkpoint (.pt) to start from, or the architecture (.yaml) for random weights.
+        start: a checkpoint (.pt) of an ultralytics detector, trained on faces or on anything else.
         epochs: times that every image is seen.
         imgsz: the images' longer side in the network, px; rounded up to a multiple of 32.
         batch: images per step; 16 by default, or all of them if there are fewer.

@@ -29,7 +29,7 @@ def find_start(start: str, downloads: Path) -> Path:
     """
     path = Path(start)
     if path.is_file():
-        if path.suffix not in {".pt", ".yaml"}:
+        if path.suffix != ".pt":
             raise TrainingError(f"--start {start}: training starts from a checkpoint (.pt), not from {path.suffix}")
         return path
     if not re.fullmatch(r"yolo[\w.-]+\.pt", start):

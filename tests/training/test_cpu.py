@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from detector.training import cpu
+
+
+class _Criterion:
+    updates = 0
+
+    def __call__(self, preds: dict[str, torch.Tensor], batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, dict]:
+        product = preds["boxes"] @ batch["weights"]
+        return product, {"box": product.detach()}
+
+    def update(self) -> None:
+        self.updates += 1
+
+
+def test_the_loss_is_computed_in_float32_inside_a_bfloat16_forward_pass() -> None:
+    criterion = _Criterion()
+    loss = cpu.Float32Loss(criterion)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        boxes = torch.full((1, 64), 1.001) @ torch.eye(64)
+        value, items = loss({"boxes": boxes, "feats": [boxes, boxes]}, {"weights": torch.full((64, 1), 1.001)})
+    assert boxes.dtype == torch.bfloat16
+    assert value.dtype == items["box"].dtype == torch.float32
+    assert value.item() == pytest.approx(64 * boxes[0, 0].item() * 1.001, rel=1e-6)
+
+
+def test_the_wrapped_criterion_still_hears_the_end_of_an_epoch() -> None:
+    criterion = _Criterion()
+    cpu.Float32Loss(criterion).update()
+    assert criterion.updates == 1
+
+
+def test_no_more_threads_than_the_process_may_use() -> None:
+    assert 1 <= cpu.physical_cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin a process to cores")
+def test_a_process_that_is_pinned_to_one_core_gets_one_thread() -> None:
+    before = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(before)})
+        assert cpu.physical_cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import csv
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+from detector.errors import TrainingError
+from detector.media import images
+from detector.training.failures import one_line_errors
+from detector.training.results import EpochResult
+from detector.training.single_stage import last_checkpoint, new_run, resume, train
+from tests.training.build import copy_of_folder, digest, untrained, yolo_folder
+
+
+class Ear:
+    """Hears a training, and presses Ctrl-C in one of its steps if it is told to."""
+
+    def __init__(self, stop_in_epoch: int | None = None) -> None:
+        self.stop_in_epoch = stop_in_epoch
+        self.steps: list[tuple[int, int, int]] = []
+        self.epochs: list[EpochResult] = []
+
+    def on_step(self, epoch: int, _epochs: int, step: int, steps: int, loss: float) -> None:
+        assert loss > 0
+        self.steps.append((epoch, step, steps))
+        if epoch == self.stop_in_epoch:
+            signal.raise_signal(signal.SIGINT)
+
+    def on_epoch(self, result: EpochResult) -> None:
+        self.epochs.append(result)
+
+
+@pytest.mark.slow
+def test_a_run_interrupted_in_its_second_epoch_goes_on_from_the_first(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "runs")
+    data = copy_of_folder(run / "dataset")
+    ear = Ear(stop_in_epoch=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(data, run, untrained(), epochs=2, imgsz=64, batch=8, device="cpu", listener=ear)
+    last = last_checkpoint(run)
+    assert last is not None
+    assert torch.load(last, weights_only=False)["epoch"] == 0
+    assert ear.steps == [(1, 1, 3), (1, 2, 3), (1, 3, 3), (2, 1, 3)]
+
+    ear = Ear()
+    moved = run.rename(tmp_path / "elsewhere")
+    result = resume(moved, device="cpu", listener=ear)
+    assert [(done.epoch, done.epochs) for done in ear.epochs] == [(2, 2)]
+    assert [score.name for score in result.scores] == ["with_mask", "without_mask"]
+    assert [score.faces for score in result.scores] == [7, 6]
+    assert images.read(result.curves).shape[0] > 300
+    with (moved / "results.csv").open(encoding="utf-8") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
+    assert not list(moved.rglob("*.part"))
+    best = torch.load(result.best, weights_only=False)["model"]
+    assert all(value.is_contiguous() for value in best.state_dict().values())
+    assert {value.dtype for value in best.parameters()} == {torch.float16}
+    with pytest.raises(TrainingError, match="that training is finished"):
+        resume(moved)
+
+
+@pytest.mark.slow
+def test_a_run_interrupted_in_its_first_epoch_leaves_nothing_to_go_on_from(tmp_path: Path) -> None:
+    run = new_run(tmp_path / "runs")
+    data = copy_of_folder(run / "dataset")
+    with pytest.raises(KeyboardInterrupt):
+        train(data, run, untrained(), imgsz=64, batch=4, device="cpu", listener=Ear(stop_in_epoch=1))
+    assert last_checkpoint(run) is None
+    with pytest.raises(TrainingError, match="no checkpoint there"):
+        resume(run)
+
+
+def test_a_run_never_takes_the_folder_of_another(tmp_path: Path) -> None:
+    made = [new_run(tmp_path / "runs", "mine") for _ in range(3)]
+    assert [run.name for run in made] == ["mine", "mine-2", "mine-3"]
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", ".hidden"])
+def test_a_run_name_is_a_plain_folder_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(TrainingError, match="letters, digits, dots and dashes"):
+        new_run(tmp_path, name)
+
+
+def test_a_file_in_the_place_of_the_runs_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(TrainingError, match="choose another --runs"):
+        new_run(tmp_path / "runs")
+
+
+def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="--batch 21: there are only 20 training images"):
+        train(yolo_folder(), tmp_path, untrained(), batch=21)
+
+
+@pytest.mark.parametrize(
+    ("device", "says"),
+    [("tpu", "is not known"), ("cpu:1", "is not known"), ("cuda:99", r"torch finds \d CUDA devices: use --device cpu")],
+)
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(
+    tmp_path: Path, device: str, says: str
+) -> None:
+    before = digest(yolo_folder().parent)
+    with pytest.raises(TrainingError, match=says):
+        train(yolo_folder(), tmp_path, untrained(), device=device)
+    assert not list(tmp_path.iterdir())
+    assert digest(yolo_folder().parent) == before
+
+
+def test_a_damaged_start_is_named(tmp_path: Path) -> None:
+    data = copy_of_folder(tmp_path / "run" / "dataset")
+    (tmp_path / "bad.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(TrainingError, match=r"--start .*bad\.pt: not a network that ultralytics can train"):
+        train(data, tmp_path / "run", tmp_path / "bad.pt", device="cpu")
+
+
+def test_a_run_whose_data_are_gone_cannot_go_on_and_says_what_can(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    shutil.copy(untrained(), tmp_path / "weights" / "last.pt")
+    with pytest.raises(TrainingError, match="--start"):
+        resume(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (RuntimeError("CUDA out of memory. Tried to allocate"), "use a smaller --batch or --imgsz"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "use a smaller --batch or --imgsz"),
+        (MemoryError(), "use a smaller --batch or --imgsz"),
+        (OSError(28, "No space left on device"), "No space left on device"),
+        (RuntimeError("Training failed: NaN persisted for 4 epochs"), "not a number"),
+        (RuntimeError("No valid images found in x.cache.\n  bad"), "no image there"),
+    ],
+)
+def test_what_goes_wrong_in_the_middle_is_one_line_with_a_remedy(error: Exception, says: str) -> None:
+    with pytest.raises(TrainingError, match=says) as caught, one_line_errors(Path("run")):
+        raise error
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bug_is_not_dressed_up_as_the_users_mistake() -> None:
+    with pytest.raises(RuntimeError, match="shapes"), one_line_errors(Path("run")):
+        raise RuntimeError("shapes do not fit")
