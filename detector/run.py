@@ -16,8 +16,9 @@ from typing import TextIO
 
 from detector import _cli
 from detector.detections import CLASSES, Detections
-from detector.engines import Engine, load_engine
+from detector.engines import load_engine
 from detector.errors import OutputError
+from detector.media import images
 from detector.media.sinks import (
     Annotator,
     CsvSink,
@@ -69,7 +70,7 @@ class Summary:
 
 def run(
     frames: Iterable[Frame],
-    engine: Engine,
+    engine: Callable[[images.Image], Detections],
     sinks: Sequence[Sink] = (),
     on_frame: Callable[[Frame, Detections, Summary], None] | None = None,
 ) -> Summary:
@@ -77,7 +78,7 @@ def run(
 
     Args:
         frames: an open source, or any frames.
-        engine: a loaded engine.
+        engine: a loaded engine, or anything else that turns an image into detections.
         sinks: where results go, already entered.
         on_frame: called after each frame with the counts so far.
 

@@ -15,26 +15,19 @@ import zlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from _sample.masks import paint_mask
+from _sample.photographs import PHOTOGRAPHS
+from _sample.scenes import EXIF_SIDEWAYS, SCENES, Scene, Tone, View, Worn
 from detector._cli import EXIT_OK, make_parser, run_command
 from detector.data import voc
 from detector.detections import CLASSES
 from detector.errors import OutputError
 from detector.media.images import Image, encode, write_bytes
-
-if TYPE_CHECKING:  # the same modules: mypy knows them as parts of tools, a script finds them beside itself
-    from tools._sample.masks import paint_mask
-    from tools._sample.photographs import PHOTOGRAPHS
-    from tools._sample.scenes import EXIF_SIDEWAYS, SCENES, Scene, Tone, View, Worn
-else:
-    from _sample.masks import paint_mask
-    from _sample.photographs import PHOTOGRAPHS
-    from _sample.scenes import EXIF_SIDEWAYS, SCENES, Scene, Tone, View, Worn
 
 GAP = 6  # px between the views of a picture that has several
 BACKDROP = (38, 34, 32)
