@@ -16,6 +16,7 @@ from detector.engines import default_weights
 from detector.errors import TrainingError
 from detector.export import summary
 from detector.training import export as exporting
+from detector.training.checkpoint import slim
 from detector.training.folder import adopt, check_folder, describe
 from detector.training.results import TrainingResult
 from detector.training.single_stage import last_checkpoint, new_run, resume, train
@@ -91,7 +92,7 @@ def finish(result: TrainingResult) -> exporting.Exported:
     """Write the best checkpoint into the run folder, small and clean, and export it to a verified ONNX file."""
     data = result.run / "dataset" / "data.yaml"
     checkpoint = result.run / f"{NETWORK}.pt"
-    exporting.slim(result.best, checkpoint, data_note=describe(check_folder(data)))
+    slim(result.best, checkpoint, data_note=describe(check_folder(data)))
     pictures = sorted((data.parent / "images" / "val").iterdir())[:PARITY_IMAGES]
     return exporting.export(checkpoint, checkpoint.with_suffix(".onnx"), images=pictures)
 
@@ -111,7 +112,7 @@ def _command(args: argparse.Namespace) -> int:
         return _cli.EXIT_INTERRUPTED
     finally:
         progress.close()
-        if not args.resume and not (run / "args.yaml").exists():  # it ended before the training began
+        if not args.resume and not last_checkpoint(run):  # nothing but the copied data: made above, and of no more use
             shutil.rmtree(run, ignore_errors=True)
     exported = finish(result)
     _print_result(result)

@@ -1,9 +1,10 @@
-"""What makes training on a CPU two to three times as fast as ultralytics does it alone.
+"""What makes training on a CPU faster than ultralytics does it alone.
 
-Three things, none of which changes what is saved: all cores that the process may use (ultralytics leaves one idle),
-tensors in channels-last order (oneDNN's convolutions need no reordering then), and bfloat16 for the layers where the
-processor computes it natively. Weights, their moving average, the loss and the optimizer stay float32, so that a
-checkpoint is what any other ultralytics run writes.
+Three things, none of which changes what is saved: all cores that the process may use (ultralytics leaves one idle: of
+two cores that is half the speed), tensors in channels-last order (oneDNN's convolutions need no reordering then: 14 %
+less CPU time for a step of yolo26n at 416 px), and bfloat16 for the layers where the processor computes it natively
+(with it, 42 % less). Weights, their moving average, the loss and the optimizer stay float32, so that a checkpoint is
+what any other ultralytics run writes.
 """
 
 from __future__ import annotations

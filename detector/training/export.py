@@ -1,14 +1,11 @@
-"""From a checkpoint to an ONNX file that is checked against it, and to a checkpoint that can be handed on."""
+"""From a checkpoint to an ONNX file that is checked against it."""
 
 from __future__ import annotations
 
-import io
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,20 +16,16 @@ from detector.detections import CLASSES
 from detector.engines.session import OnnxSession
 from detector.errors import ModelError, OutputError
 from detector.media.images import write_bytes
+from detector.training.checkpoint import LICENSE, load, now, packed
 from detector.training.parity import Parity, compare
 from detector.training.quiet import quiet_ultralytics
 
-__all__ = ["LICENSE", "Exported", "Head", "export", "install", "slim"]
+__all__ = ["Exported", "Head", "export", "install"]
 
 Head = Literal["raw", "end2end"]
 
-LICENSE = "AGPL-3.0-or-later"
-
 OPSET = 17
 """Read by every onnxruntime since 1.13 and by all its providers; from 19 on its CUDA kernels lack Resize."""
-
-LOCAL_SETTINGS = frozenset({"model", "data", "project", "name", "save_dir", "resume", "pretrained", "source", "cfg"})
-"""Settings of a training that hold paths or names of the machine that it ran on."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +74,12 @@ def export(
     if out.suffix != ".onnx":
         raise OutputError(f"--out {out}: must end in .onnx")
     with quiet_ultralytics(), tempfile.TemporaryDirectory(prefix="mask-detector-") as folder:
-        network, content = _load(checkpoint)
+        network, content = load(checkpoint)
         if head == "end2end" and getattr(network.model[-1], "one2one_cv2", None) is None:
             raise ModelError(f"{checkpoint}: has no end-to-end head: export it with --head raw")
         imgsz = imgsz or _trained_size(content)
         part = Path(folder) / "network.pt"
-        part.write_bytes(_slimmed(network, content, data_note))  # ultralytics exports beside the checkpoint
+        part.write_bytes(packed(network, content, data_note))  # ultralytics exports beside the checkpoint
         made = _export_with_ultralytics(part, imgsz, head)
         _finish(made, data_note or str(content.get("data_note", "")))
         network.end2end = head == "end2end"
@@ -96,21 +89,6 @@ def export(
             parity = compare(network, session, imgsz, images or _bundled_images())
         write_bytes(out, made.read_bytes())
     return Exported(out, imgsz, head, parity)
-
-
-def slim(checkpoint: Path, out: Path, *, data_note: str = "") -> None:
-    """Write a checkpoint to hand on: float16 weights to run or to start a training from, and no trace of this machine.
-
-    The optimizer's state, the settings that hold paths, and the state of the git repository are left out.
-
-    Raises:
-        ModelError: the checkpoint is missing or damaged, or has other classes.
-        OutputError: ``out`` cannot be written.
-        MissingExtraError: the extra ``train`` is not installed.
-    """
-    with quiet_ultralytics():
-        network, content = _load(checkpoint)
-        write_bytes(out, _slimmed(network.half(), content, data_note))
 
 
 def install(files: Sequence[Path], folder: Path) -> list[Path]:
@@ -135,60 +113,6 @@ def install(files: Sequence[Path], folder: Path) -> list[Path]:
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror}): check its permissions") from error
     return installed
-
-
-def _load(checkpoint: Path) -> tuple[Any, dict[str, Any]]:
-    """The float32 network and the checkpoint's content, after checking that they are ours."""
-    if not checkpoint.is_file():
-        raise ModelError(f"{checkpoint}: no such file: name a checkpoint (.pt) of detector.train")
-    from ultralytics.nn.tasks import load_checkpoint
-
-    try:
-        network, content = load_checkpoint(checkpoint)
-        names, channels = list(network.names.values()), network.model[-1].nc
-    except Exception as error:  # a damaged pickle raises nearly anything
-        raise ModelError(f"{checkpoint}: not a detector that ultralytics can read: name another .pt") from error
-    if names != list(CLASSES) or channels != len(CLASSES):
-        raise ModelError(
-            f"{checkpoint}: its {channels} classes are {', '.join(map(str, names))}, not {', '.join(CLASSES)}: "
-            "train it first with detector.train"
-        )
-    return network, content
-
-
-def _slimmed(network: Any, content: dict[str, Any], data_note: str) -> bytes:
-    """The file of a checkpoint that holds the network, in the precision that it has, and nothing local."""
-    import torch
-    from ultralytics import __version__ as ultralytics_version
-
-    settings = {
-        key: value
-        for key, value in content.get("train_args", {}).items()
-        if key not in LOCAL_SETTINGS and not (isinstance(value, str) and os.sep in value)
-    }
-    network.args = settings
-    network.criterion = None
-    for attribute in ("pt_path", "yaml_file"):
-        network.__dict__.pop(attribute, None)
-    if "yaml_file" in network.yaml:
-        network.yaml["yaml_file"] = Path(network.yaml["yaml_file"]).name  # names the architecture
-    for parameter in network.parameters():
-        parameter.requires_grad = False
-    buffer = io.BytesIO()
-    torch.save(
-        {
-            "model": network,
-            "epoch": -1,  # as ultralytics marks a finished training
-            "train_args": settings,
-            "train_metrics": content.get("train_metrics"),
-            "data_note": data_note or content.get("data_note", ""),
-            "date": _now(),
-            "version": ultralytics_version,
-            "license": LICENSE,
-        },
-        buffer,
-    )
-    return buffer.getvalue()
 
 
 def _trained_size(content: dict[str, Any]) -> int:
@@ -227,7 +151,7 @@ def _finish(path: Path, data_note: str) -> None:
     entries |= {
         "description": "Finds faces and says who wears a mask",
         "author": "mask-detector",
-        "date": _now(),
+        "date": now(),
         "license": LICENSE,
         "detector": detector.__version__,
         "data": data_note,
@@ -268,7 +192,3 @@ def _bundled_images() -> list[Path]:
     from ultralytics.utils import ASSETS
 
     return [Path(ASSETS) / "bus.jpg", Path(ASSETS) / "zidane.jpg"]
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

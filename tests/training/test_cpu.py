@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -48,3 +49,44 @@ def test_a_process_that_is_pinned_to_one_core_gets_one_thread() -> None:
         assert cpu.physical_cores() == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+class _Network(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Conv2d(3, 8, 3)
+
+    def init_criterion(self) -> _Criterion:
+        return _Criterion()
+
+
+def prepared(device: str) -> SimpleNamespace:
+    trainer = SimpleNamespace(
+        device=torch.device(device), amp=False, model=_Network(), ema=SimpleNamespace(ema=_Network())
+    )
+    threads = torch.get_num_threads()
+    try:
+        cpu.accelerate(trainer)
+    finally:
+        torch.set_num_threads(threads)
+    return trainer
+
+
+def test_the_network_and_its_moving_average_share_one_memory_order_and_stay_float32() -> None:
+    trainer = prepared("cpu")
+    for network in (trainer.model, trainer.ema.ema):
+        assert network.layer.weight.is_contiguous(memory_format=torch.channels_last)
+        assert network.layer.weight.dtype == torch.float32
+
+
+def test_half_precision_is_switched_on_together_with_the_float32_loss_and_only_where_it_is_native() -> None:
+    trainer = prepared("cpu")
+    assert trainer.amp == cpu.has_native_bfloat16()
+    assert isinstance(getattr(trainer.model, "criterion", None), cpu.Float32Loss) == trainer.amp
+    assert not hasattr(trainer.ema.ema, "criterion")
+
+
+def test_another_device_is_left_alone() -> None:
+    trainer = prepared("meta")
+    assert not trainer.amp
+    assert trainer.model.layer.weight.is_contiguous()

@@ -15,7 +15,8 @@ from detector.engines import load_engine
 from detector.engines.session import OnnxSession
 from detector.errors import ModelError, OutputError
 from detector.media import images
-from detector.training.export import LICENSE, _load, export, install, slim
+from detector.training.checkpoint import LICENSE, load, slim
+from detector.training.export import export, install
 from detector.training.parity import compare
 from detector.training.quiet import quiet_ultralytics
 from tests.training.build import SAMPLE, digest, untrained
@@ -107,7 +108,7 @@ def test_a_network_that_differs_from_its_checkpoint_is_refused(tmp_path: Path) -
             )
     onnx.save(model, path)
     with quiet_ultralytics():
-        network, _ = _load(untrained())
+        network, _ = load(untrained())
         network.end2end = False
     with OnnxSession(path, device="cpu") as session, pytest.raises(ModelError, match="differs from its checkpoint"):
         compare(network, session, 64, PICTURES[:1])

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from detector import train
+from tests.training.build import ROOT, SAMPLE, digest, untrained, yolo_folder
+
+# Runs a command in a process that tells of every look at the network, and cannot have it.
+WATCHED = """
+import runpy, socket, sys
+def refuse(*args, **kwargs):
+    print("NETWORK", args, file=sys.stderr)
+    raise socket.gaierror("no network in tests")
+socket.getaddrinfo = socket.create_connection = socket.socket.connect = socket.socket.sendto = refuse
+sys.argv = ["train", *sys.argv[1:]]
+runpy.run_module("detector.train", run_name="__main__")
+"""
+SMALL = ("--imgsz", "64", "--batch", "10", "--device", "cpu")
+
+
+def start_training(folder: Path, *flags: str) -> subprocess.Popen[str]:
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("YOLO_")}
+    # Under this name ultralytics takes itself to be tested, and would not even try to send anything.
+    environment.pop("PYTEST_CURRENT_TEST", None)
+    environment |= {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "PYTHONPATH": str(ROOT)}
+    environment |= {"ORT_DISABLE_TELEMETRY": "1"}  # onnxruntime keeps a file at home: what the engines do about it
+    environment |= {"MPLCONFIGDIR": str(folder / "matplotlib")}  # matplotlib caches its font list; no business of ours
+    return subprocess.Popen(
+        [sys.executable, "-W", "error::ResourceWarning", "-c", WATCHED, "--runs", str(folder / "runs"), *flags],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.mark.slow
+def test_training_on_the_sample_ends_with_a_verified_network_and_touches_nothing_else(tmp_path: Path) -> None:
+    before = digest(SAMPLE), digest(ROOT / "weights")
+    process = start_training(tmp_path, "--start", str(untrained()), "--epochs", "1", *SMALL)
+    out, err = process.communicate(timeout=570)
+    assert process.returncode == 0, err
+    run = tmp_path / "runs" / "train"
+    assert "NETWORK" not in err
+    lines = out.splitlines()
+    assert lines[0].split() == ["class", "faces", "AP50", "precision", "recall"]
+    assert [line.split()[:2] for line in lines[1:3]] == [["with_mask", "7"], ["without_mask", "6"]]
+    assert "equal to the checkpoint on 13 inputs" in lines[4]
+    assert lines[-1] == f"next: python -m detector.run --source 0 --weights {run / 'mask_detector.onnx'}"
+    assert len([line for line in err.splitlines() if line.startswith("epoch 1/1  loss ")]) == 1
+    assert len(lines) == 6
+    assert len(err.splitlines()) <= 5
+    assert {"curves.png", "mask_detector.onnx", "mask_detector.pt", "weights"} <= {p.name for p in run.iterdir()}
+    assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert (digest(SAMPLE), digest(ROOT / "weights")) == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="a child process cannot be sent Ctrl-C alone under Windows")
+def test_ctrl_c_keeps_the_last_epoch_and_prints_the_command_that_goes_on(tmp_path: Path) -> None:
+    process = start_training(
+        tmp_path, "--data", str(yolo_folder()), "--start", str(untrained()), "--epochs", "500", *SMALL
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("epoch 1/500"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 130, err
+    run = tmp_path / "runs" / "train"
+    assert err.splitlines()[-1].endswith(f"python -m detector.train --resume {run}")
+    assert (run / "weights" / "last.pt").stat().st_size > 1_000_000
+    assert not list(run.rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--data", "x.yaml", "--images", "y"], "leave out --images"),
+        (["--annotations", "x"], "--annotations and --images belong together"),
+        (["--resume", "runs/x", "--data", "y.yaml"], "leave out --data"),
+        (["--resume", "nowhere"], "no checkpoint there"),
+        (["--data", "nowhere.yaml"], "nowhere.yaml: cannot be read"),
+        (["--annotations", "nowhere", "--images", "nowhere"], "nowhere"),
+        (["--start", "nowhere.pt"], "--start nowhere.pt: no such file"),
+        (["--name", "a/b"], "--name a/b"),
+        (["--device", "abacus"], "--device abacus is not known"),
+        (["--batch", "500"], "--batch 500"),
+    ],
+)
+def test_a_mistake_in_the_flags_is_one_line_and_leaves_no_run_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], flags: list[str], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if "--start" not in flags:
+        flags = [*flags, "--start", str(untrained())]
+    assert train.main(flags) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err.splitlines()[-1].startswith("error: ")
+    assert says in err.splitlines()[-1]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not list(tmp_path.glob("runs/*"))
+
+
+def test_a_class_mapping_that_is_none_is_refused_by_the_parser(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        train.main(["--map", "bare"])
+    assert "bare is not NAME=CLASS" in capfd.readouterr().err
