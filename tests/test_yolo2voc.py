@@ -130,9 +130,23 @@ def test_nothing_that_can_be_converted_is_an_error(tmp_path: Path, capsys: pytes
     assert not (tmp_path / "xml").exists()
 
 
-@pytest.mark.parametrize("flags", [[], ["--labels", "x", "--images", "y"], ["x", "--names", "a,,b"]])
-def test_flags_that_say_too_little_are_refused(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_labels_that_labelimg_saved_as_yolo_are_converted(workspace: Workspace) -> None:
+    image = workspace.image("a.jpg")
+    (image.parent / "classes.txt").write_text("dog\nwith_mask\n", encoding="utf-8")
+    (image.parent / "a.txt").write_text("1 0.500000 0.500000 0.500000 0.500000\n", encoding="utf-8")
+    out = workspace.root / "xml"
+    assert yolo2voc.main(["--labels", str(image.parent), "--images", str(image.parent), "--out", str(out)]) == 0
+    assert [path.name for path in out.iterdir()] == ["a.xml"]
+    assert voc.read(out / "a.xml").boxes == (Box("with_mask", 16, 12, 48, 36),)
+
+
+@pytest.mark.parametrize(
+    ("flags", "reason"), [([], "--labels"), (["--labels", "x"], "--images"), (["--names", "a,,b"], "empty")]
+)
+def test_flags_that_say_too_little_are_refused(
+    flags: list[str], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         yolo2voc.main([*flags, "--out", "xml"])
     assert caught.value.code == 2
-    assert "--names" in capsys.readouterr().err
+    assert reason in capsys.readouterr().err

@@ -18,6 +18,8 @@ EXAMPLES = """examples:
       runs/dataset/labels/train/x.txt + runs/dataset/images/train/x.jpg -> runs/xml/train/x.xml
   python tools/yolo2voc.py --labels predict/labels --images photos --names with_mask,without_mask --out xml --conf 0.5
       predictions (a sixth column is the confidence) to look through in LabelImg
+  python tools/yolo2voc.py --labels photos --images photos --out xml
+      what LabelImg itself saved in YOLO format (names in photos/classes.txt)
 
 An XML file that is there already is never replaced without --force.
 """
@@ -27,15 +29,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns 0, 1 if some files were skipped, 2 for an error of the user's, or 130 after Ctrl-C."""
     parser = _parser()
     args = parser.parse_args(argv)
-    if args.dataset is None and None in (args.labels, args.images, args.names):
-        parser.error("give a YOLO folder, or --labels, --images and --names")
-    root = args.dataset or Path()
+    if args.dataset is None and None in (args.labels, args.images):
+        parser.error("give a YOLO folder, or --labels and --images")
+    root = args.dataset or args.labels
+    labels = args.labels or root / "labels"
+    names_file = next(
+        (path for path in (root / "data.yaml", labels / yolo.CLASSES_TXT) if path.is_file()), root / "data.yaml"
+    )
     try:
         outcome = to_voc.convert(
-            args.labels or root / "labels",
+            labels,
             args.images or root / "images",
             args.out,
-            args.names or yolo.read_names(root / "data.yaml"),
+            args.names or yolo.read_names(names_file),
             min_confidence=args.conf,
             force=args.force,
             progress=progress_bar,
@@ -72,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--labels", type=Path, metavar="DIR", help="folder of .txt files (default: DIR/labels)")
     parser.add_argument("--images", type=Path, metavar="DIR", help="folder of images (default: DIR/images)")
     parser.add_argument(
-        "--names", type=_names, metavar="A,B", help="class names in their order (default: those in DIR/data.yaml)"
+        "--names", type=_names, metavar="A,B", help="class names in order (default: those in data.yaml or classes.txt)"
     )
     parser.add_argument("--out", "-o", type=Path, required=True, metavar="DIR", help="folder for the XML files")
     parser.add_argument(

@@ -57,17 +57,14 @@ def ground_truth(found: Pair, size: tuple[int, int], report: Report) -> Detectio
             continue
         if (entry[0], 1 - entry[1]) in corners:
             report.suspect("box", found.title, f"{index} ({box}): labelled with both classes")
-        if (left, top, right, bottom) != box.xyxy:
-            what = "clipped to the image" if _ordered(box) else "corners put in order"
-            report.mend("box", found.title, f"{index} ({box}): {what}")
+        if box.xmin > box.xmax or box.ymin > box.ymax:
+            report.mend("box", found.title, f"{index} ({box}): corners put in order")
+        if [left, right, top, bottom] != [*sorted((box.xmin, box.xmax)), *sorted((box.ymin, box.ymax))]:
+            report.mend("box", found.title, f"{index} ({box}): clipped to the image")
         corners[entry] = None
     xyxy = np.array([entry[0] for entry in corners], np.float32).reshape(-1, 4)
     class_id = np.array([entry[1] for entry in corners], np.int64)
     return Detections(xyxy, np.ones(len(corners), np.float32), class_id)
-
-
-def _ordered(box: voc.Box) -> bool:
-    return box.xmin <= box.xmax and box.ymin <= box.ymax
 
 
 def _read_size(image: Path) -> tuple[int, int]:

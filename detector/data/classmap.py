@@ -28,6 +28,8 @@ DEFAULT_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Class to the names that public data sets use for it; '-', ' ', '_' and upper case make no difference."""
 
+SHOWN = 20  # names in an error message
+
 DEFAULT_CLASS = {name: target for target, names in DEFAULT_NAMES.items() for name in names}
 
 
@@ -48,7 +50,8 @@ def resolve(names: Mapping[str, int], overrides: Mapping[str, str] | None = None
     known = DEFAULT_CLASS | wanted
     unknown = [name for name in sorted(names) if _normal(name) not in known]
     if unknown:
-        found = ", ".join(f"{name!r} ({names[name]} boxes)" for name in unknown)
+        found = ", ".join(f"{name[:60]!r} ({names[name]} boxes)" for name in unknown[:SHOWN])
+        found += f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
         raise AnnotationError(
             f"class names that are not known: {found}: say what each is with --map NAME=CLASS, "
             f"where CLASS is {', '.join(CLASSES)} or {IGNORE}"

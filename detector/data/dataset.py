@@ -164,13 +164,17 @@ def _sides(pairs: Iterable[Pair], decided: Split | None, report: Report) -> dict
     for found in pairs:
         side = decided.side(found.set_name, found.image.name)
         if side is None:
-            report.drop("image", found.title, "not in the file of --split: add a line for it")
+            report.drop("image", found.title, f"no line of the file of --split has set {found.set_name} and this name")
         else:
             sides[found.title] = side
     missing = decided.missing({(found.set_name, found.image.name) for found in pairs})
     if missing:
-        report.warnings.append(f"{len(missing)} images of the file of --split are not there, {missing[0]} first")
-    report.warnings += [f"group {name} of the file of --split is in train and in val" for name in decided.torn_groups()]
+        report.warnings.append(
+            f"{len(missing)} images of the file of --split are not there or not labelled: {missing[0]}"
+        )
+    torn = decided.torn_groups()
+    if torn:
+        report.warnings.append(f"{len(torn)} groups of the file of --split are in train and in val: {torn[0]}")
     return sides
 
 

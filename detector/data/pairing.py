@@ -170,7 +170,7 @@ def _list_xml(folder: Path) -> list[Path]:
 
 def _stated_name(label: voc.Annotation) -> str:
     """The file name inside the annotation, without the folders that some tools write there."""
-    return label.filename.replace("\\", "/").rsplit("/", 1)[-1]
+    return label.filename.replace("\\", "/").rsplit("/", 1)[-1][:255]  # no file system has longer ones
 
 
 def _key(name: str) -> str:

@@ -36,7 +36,7 @@ class Report:
     """Collects the outcome of :func:`detector.data.dataset.build` and :func:`~detector.data.dataset.load`.
 
     Args:
-        names: boxes per class name as the annotators wrote it.
+        names: boxes per class name as the annotators wrote it, after the corrections.
         classes: class name as written to the class it became, or "ignore".
         images, background: images, and images without a face among them, per (set, split).
         boxes: boxes per (set, split, class).
@@ -102,13 +102,17 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def json(self) -> str:
-        """The report for programs: one JSON object with the same content and the list of files."""
+        """The report for programs: :meth:`content` as JSON."""
+        return json.dumps(self.content(), indent=1) + "\n"
+
+    def content(self) -> dict[str, object]:
+        """The same content as :meth:`text` and the list of files, ready for JSON."""
         sets = [
             {"set": set_name, "split": split, "images": count, "background": self.background[set_name, split]}
             | {name: self.boxes[set_name, split, name] for name in CLASSES}
             for (set_name, split), count in sorted(self.images.items())
         ]
-        content = {
+        return {
             "sets": sets,
             "names": {name: {"boxes": n, "class": self.classes.get(name)} for name, n in sorted(self.names.items())},
             "corrected": dict(sorted(self.corrected.items())),
@@ -116,7 +120,6 @@ class Report:
             **{title: [vars(note) for note in notes] for title, notes in self._notes().items()},
             "files": self.files,
         }
-        return json.dumps(content, indent=1) + "\n"
 
     def _notes(self) -> dict[str, list[Note]]:
         return {"dropped": self.dropped, "mended": self.mended, "suspicious": self.suspicious}
@@ -136,10 +139,8 @@ class Report:
 
 
 def _tally(notes: list[Note]) -> str:
-    kinds = Counter(note.kind for note in notes)
-    return (
-        ", ".join(f"{count} {kind if count == 1 else PLURALS[kind]}" for kind, count in sorted(kinds.items())) or "none"
-    )
+    kinds = sorted(Counter(note.kind for note in notes).items())
+    return ", ".join(f"{count} {kind if count == 1 else PLURALS[kind]}" for kind, count in kinds) or "none"
 
 
 def _line(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from detector.data import voc
 from detector.data.progress import Progress, silent
-from detector.data.yolo import YoloBox, read_labels
+from detector.data.yolo import CLASSES_TXT, YoloBox, read_labels
 from detector.errors import AnnotationError, DetectorError, OutputError
 from detector.media.images import image_size, list_images
 
@@ -55,7 +55,7 @@ def convert(
         AnnotationError: there are no label files, or none can be converted.
         OutputError: an XML file is there already (and then nothing is written), or cannot be written.
     """
-    files = sorted(path for path in labels.rglob("*.txt") if path.is_file() and not path.name.startswith("."))
+    files = sorted(path for path in labels.rglob("*.txt") if path.is_file() and _is_label(path))
     if not files:
         raise AnnotationError(f"{labels}: no .txt label files there: check the folder")
     targets = [out / path.relative_to(labels).with_suffix(".xml") for path in files]
@@ -77,6 +77,11 @@ def convert(
     if not written:
         raise AnnotationError(f"no label file could be converted; {skipped[0]}")
     return Converted(tuple(written), boxes, tuple(skipped))
+
+
+def _is_label(path: Path) -> bool:
+    """LabelImg writes the class names beside YOLO labels."""
+    return path.name != CLASSES_TXT and not path.name.startswith(".")
 
 
 class _Images:

@@ -126,14 +126,15 @@ def _parse(path: Path) -> etree._Element:
     try:
         root = etree.fromstring(data, _parser())
     except (etree.XMLSyntaxError, LookupError, ValueError) as error:
-        reason = " ".join(str(getattr(error, "msg", None) or error).split())
+        # The parser quotes the file, which may hold anything, at any length.
+        reason = "".join(c if c.isprintable() else " " for c in str(getattr(error, "msg", None) or error))[:150]
         raise AnnotationError(f"{path}: not well-formed XML ({reason}): save it again in LabelImg as UTF-8") from None
     document = root.getroottree().docinfo
     if document.internalDTD is not None or document.externalDTD is not None:
         raise AnnotationError(f"{path}: a DOCTYPE is not allowed in a label file: delete that line")
     if root.tag != "annotation":
         raise AnnotationError(
-            f"{path}: the root element is {root.tag!r}, not 'annotation': this is not a LabelImg file"
+            f"{path}: the root element is {root.tag[:80]!r}, not 'annotation': this is not a LabelImg file"
         )
     return root
 

@@ -10,10 +10,13 @@ from pathlib import Path
 from detector.detections import CLASSES, Detections
 from detector.errors import AnnotationError
 
-__all__ = ["DATA_YAML", "YoloBox", "format_labels", "read_labels", "read_names"]
+__all__ = ["CLASSES_TXT", "DATA_YAML", "YoloBox", "format_labels", "read_labels", "read_names"]
 
 DATA_YAML = "train: images/train\nval: images/val\nnames:\n" + "".join(f"  {i}: {n}\n" for i, n in enumerate(CLASSES))
 """Without ``path:`` ultralytics looks beside data.yaml itself, so the folder can be moved."""
+
+CLASSES_TXT = "classes.txt"
+"""Where LabelImg writes the class names, one per line, when it saves YOLO labels."""
 
 NAME_ENTRY = re.compile(
     r"(?:-\s+|(?P<index>\d+)\s*:\s+)?"
@@ -77,9 +80,9 @@ def read_labels(path: Path) -> list[YoloBox]:
 
 
 def read_names(path: Path) -> list[str]:
-    """The class names of a data.yaml: a list or a mapping from 0 up, in one line or one entry per line.
+    """The class names of a data.yaml, or of LabelImg's classes.txt.
 
-    Only that is understood of YAML, which spares a dependency.
+    Of YAML only a list, or a mapping from 0 up, in one line or one entry per line is understood: no dependency.
 
     Raises:
         AnnotationError: the file cannot be read, or the names are written in another way.
@@ -88,15 +91,21 @@ def read_names(path: Path) -> list[str]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"{path}: cannot be read ({error}): give the class names with --names") from error
+    plain = path.name == CLASSES_TXT
+    names = [line.strip() for line in text.splitlines() if line.strip()] if plain else _yaml_names(text)
+    if not names:
+        raise AnnotationError(f"{path}: no plain list of names there: give the class names with --names")
+    return names
+
+
+def _yaml_names(text: str) -> list[str]:
+    """The names, none if they are not written plainly."""
     names: list[str] = []
     for entry in _name_entries(text):
         match = NAME_ENTRY.fullmatch(entry)
         if not match or (match["index"] and int(match["index"]) != len(names)):
-            names = []
-            break
+            return []
         names.append(match["single"] or match["double"] or match["plain"])
-    if not names:
-        raise AnnotationError(f"{path}: no plain list of names there: give the class names with --names")
     return names
 
 

@@ -106,7 +106,7 @@ def write(samples: Sequence[Sample], out: Path, report: Report, progress: Progre
         (new / "data.yaml").write_bytes(DATA_YAML.encode())
         (new / "report.txt").write_bytes(report.text().encode())
         seal = {"made_by": MADE_BY, "labels_sha256": _digest(labels)}
-        (new / "report.json").write_bytes(json.dumps(seal | json.loads(report.json()), indent=1).encode() + b"\n")
+        (new / "report.json").write_bytes(json.dumps(seal | report.content(), indent=1).encode() + b"\n")
 
 
 def _write_pairs(sources: Mapping[str, Path], labels: Mapping[str, bytes], new: Path, progress: Progress) -> None:
@@ -167,9 +167,9 @@ def _whole_folder(out: Path) -> Iterator[Path]:
                 old.rename(out)
             raise
     except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error}): choose another --out") from error
+        raise OutputError(f"{out}: cannot be written ({error}): check the disk, or choose another --out") from error
     finally:
-        if workshop is not None:
+        if workshop is not None and (out.exists() or not (workshop / "old").exists()):  # never the only copy
             shutil.rmtree(workshop, ignore_errors=True)
         for parent in new_parents:
             with suppress(OSError):  # not empty: it holds the result

@@ -35,6 +35,12 @@ def test_unknown_names_are_listed_with_their_counts() -> None:
         resolve({"helmet": 7, "hat": 2, "face": 1})
 
 
+def test_a_message_about_many_unknown_names_stays_short() -> None:
+    with pytest.raises(AnnotationError, match="and 980 more") as caught:
+        resolve({f"{index}{'x' * 1000}": 1 for index in range(1000)})
+    assert len(str(caught.value)) < 2000
+
+
 def test_a_class_that_does_not_exist_is_refused() -> None:
     with pytest.raises(AnnotationError, match=r"--map scarf=masked: CLASS must be with_mask, without_mask or ignore"):
         resolve({"face": 1}, {"scarf": "masked"})

@@ -90,10 +90,13 @@ def test_no_file_names_a_path_of_this_machine(workspace: Workspace) -> None:
 
 
 def test_a_box_outside_the_image_is_clipped_and_reported(workspace: Workspace) -> None:
-    workspace.pair("a.jpg", ("face", -5, 10, 70, 60))
+    workspace.pair("a.jpg", ("face", -5, 10, 70, 60), ("face", -5, 0, 30, 40))
     report = Report()
-    assert load(workspace, report)[0].truth.xyxy.tolist() == [[0, 10, 64, 48]]
-    assert reasons(report) == ["box set/a.jpg: 1 (face -5 10 70 60): clipped to the image"]
+    assert load(workspace, report)[0].truth.xyxy.tolist() == [[0, 10, 64, 48], [0, 0, 30, 40]]
+    assert reasons(report) == [
+        "box set/a.jpg: 1 (face -5 10 70 60): clipped to the image",
+        "box set/a.jpg: 2 (face -5 0 30 40): clipped to the image",
+    ]
 
 
 def test_swapped_corners_are_put_in_order_and_reported(workspace: Workspace) -> None:
@@ -101,6 +104,13 @@ def test_swapped_corners_are_put_in_order_and_reported(workspace: Workspace) -> 
     report = Report()
     assert load(workspace, report)[0].truth.xyxy.tolist() == [[10, 12, 30, 40]]
     assert reasons(report) == ["box set/a.jpg: 1 (face 30 40 10 12): corners put in order"]
+
+
+def test_a_box_that_needs_both_repairs_is_reported_with_both(workspace: Workspace) -> None:
+    workspace.pair("a.jpg", ("face", 70, 40, 10, 12))
+    report = Report()
+    assert load(workspace, report)[0].truth.xyxy.tolist() == [[10, 12, 64, 40]]
+    assert [note.reason.split(": ")[1] for note in report.mended] == ["corners put in order", "clipped to the image"]
 
 
 @pytest.mark.parametrize("corners", [(10, 10, 10, 20), (10, 10, 20, 10.5), (64, 0, 90, 48), (-9, -9, 0.5, 20)])
@@ -293,7 +303,14 @@ def test_images_outside_the_split_file_are_left_out_and_reported(workspace: Work
     report = build(workspace, split=split)
     assert report.files == {"train": {"a.jpg": "set/a.jpg"}, "val": {"v.jpg": "set/v.jpg"}}
     assert [note.file for note in report.dropped] == ["set/x.jpg", "set/b.jpg"]
-    assert report.warnings[0] == "1 images of the file of --split are not there, set/z.jpg first"
+    assert report.warnings[0] == "1 images of the file of --split are not there or not labelled: set/z.jpg"
+
+
+def test_near_duplicates_on_both_sides_of_a_split_file_are_a_warning(workspace: Workspace) -> None:
+    for name in ("a.jpg", "v.jpg"):
+        workspace.pair(name, FACE, MASK)
+    split = workspace.split("a.jpg,7,train", "v.jpg,7,val", header="image,group,split")
+    assert build(workspace, split=split).warnings == ["1 groups of the file of --split are in train and in val: 7"]
 
 
 def test_load_keeps_every_split_of_the_file(workspace: Workspace) -> None:
@@ -313,7 +330,7 @@ def test_a_class_without_boxes_is_a_warning(workspace: Workspace) -> None:
 
 def test_nothing_left_to_train_on_is_an_error_and_writes_nothing(workspace: Workspace) -> None:
     workspace.pair("a.jpg", FACE)
-    with pytest.raises(AnnotationError, match=r"not in the file of --split"):
+    with pytest.raises(AnnotationError, match="no line of the file of --split has set set"):
         build(workspace, split=workspace.split("other.jpg,train"))
     assert not workspace.out.exists()
 

@@ -136,6 +136,8 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "two sizes": (document(size=SIZE * 2), "two <size>"),
     "size that is text": (document(size="<size><width>wide</width><height>4</height></size>"), "width 'wide'"),
     "difficult that is text": (document(name="<name>face</name><difficult>maybe</difficult>"), "maybe"),
+    "long tags that do not match": (f"<annotation><{'x' * 40_000}></{'y' * 40_000}></annotation>", "XML"),
+    "a long root": (f"<{'x' * 40_000}/>", "root element"),
     "deeply nested": (f"<annotation>{'<a>' * 100_000}{'</a>' * 100_000}</annotation>", "XML"),
     "huge attribute": (f'<annotation a="{"x" * 9_000_000}"/>', "8 MiB"),
     "many boxes": (f"<annotation>{'<object/>' * 1_000_000}</annotation>", "8 MiB"),
