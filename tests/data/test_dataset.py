@@ -222,6 +222,20 @@ def test_an_image_that_ultralytics_cannot_read_is_dropped_and_reported(workspace
     assert reasons(report) == ["image set/b.gif: .gif cannot be trained on: convert it to JPEG or PNG"]
 
 
+def test_a_webp_lying_on_its_side_is_dropped_and_reported(workspace: Workspace) -> None:
+    pillow = pytest.importorskip("PIL.Image", reason="writes a WebP with an orientation")
+    workspace.pair("a.jpg", FACE)
+    path = workspace.pair("b.webp", FACE)
+    with pillow.open(path) as image:
+        exif = image.getexif()
+        exif[0x0112] = 6
+        image.save(path, exif=exif)
+    report = build(workspace)
+    assert [note.reason.split(":")[0] for note in report.dropped] == [
+        "a WebP with an EXIF orientation may be trained on lying"
+    ]
+
+
 def test_a_suffix_that_ultralytics_skips_is_replaced(workspace: Workspace) -> None:
     source = workspace.pair("a.jfif", FACE)
     build(workspace)
