@@ -140,7 +140,7 @@ def last_checkpoint(run: Path) -> Path | None:
 
 
 def hyperparameters(epochs: int, batch: int) -> dict[str, Any]:
-    """Ultralytics' settings for 100 to 3,000 images of faces, where they differ from its defaults for COCO's 118,000."""
+    """Ultralytics' settings for 100 to 3,000 images of faces; its defaults are for COCO's 118,000."""
     return {
         "task": "detect",
         "mode": "train",
