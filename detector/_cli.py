@@ -9,6 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import cv2
+
 import detector
 from detector.errors import DetectorError
 
@@ -71,6 +73,8 @@ def set_up_logging(*, verbose: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    # OpenCV prints what is wrong with a damaged file by itself; we say it in our own line.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 

@@ -12,6 +12,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+# onnxruntime's builds report usage to their maker and keep a device number in the user's home. A program that looks at
+# people's faces must not do that unasked. It reads this when it is imported; ORT_DISABLE_TELEMETRY=0 allows it again.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 import onnxruntime as ort
 
 from detector.errors import ModelError, ProviderError

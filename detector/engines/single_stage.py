@@ -7,17 +7,19 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from detector.detections import CLASSES, Detections
 from detector.engines.letterbox import Letterbox
 from detector.engines.session import OnnxSession
 from detector.errors import ModelError
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
 
 __all__ = ["MAX_DETECTIONS", "SingleStage"]
 
