@@ -16,6 +16,9 @@ __all__ = ["LICENSE", "load", "now", "packed", "slim"]
 
 LICENSE = "AGPL-3.0-or-later"
 
+MAX_DETECTIONS = 300
+"""Faces that an end-to-end head gives for an image, as ultralytics exports it."""
+
 LOCAL_SETTINGS = frozenset({"model", "data", "project", "name", "save_dir", "resume", "pretrained", "source", "cfg"})
 """Settings of a training that hold paths or names of the machine that it ran on."""
 
@@ -55,6 +58,8 @@ def load(checkpoint: Path) -> tuple[Any, dict[str, Any]]:
             f"{checkpoint}: its {channels} classes are {', '.join(map(str, names))}, not {', '.join(CLASSES)}: "
             "train it first with detector.train"
         )
+    # A training raises this to its largest crowd and leaves it so; exports take 300 and could not be compared.
+    network.model[-1].max_det = MAX_DETECTIONS
     return network, content
 
 

@@ -67,6 +67,16 @@ def test_the_end_to_end_head_of_a_yolo26_is_exported_and_compared_too(tmp_path: 
         assert len(engine(images.read(PICTURES[0])))
 
 
+@pytest.mark.slow
+def test_a_network_that_was_trained_on_crowds_is_exported_like_any_other(tmp_path: Path) -> None:
+    content = torch.load(untrained(), weights_only=False)
+    content["model"].model[-1].max_det = 811  # what a training leaves there whose largest crowd has 811 faces
+    torch.save(content, tmp_path / "crowd.pt")
+    done = export(tmp_path / "crowd.pt", tmp_path / "a.onnx", head="end2end", images=PICTURES[:1], imgsz=128)
+    with OnnxSession(done.path, device="cpu") as session:
+        assert session(np.zeros((1, 3, 320, 320), np.float32))[0].shape == (1, 300, 6)
+
+
 def test_a_network_without_an_end_to_end_head_says_so(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="--head raw"):
         export(untrained("yolo11n"), tmp_path / "a.onnx", head="end2end")

@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from _benchmark.timing import Ratio
 from detector.data import dataset
+from detector.media.images import image_size
 
 __all__ = ["convert"]
 
@@ -47,15 +49,24 @@ def _supervision(sets: list[Path], out: Path) -> None:
 
 
 def _differences(ours: Path, theirs: Path) -> tuple[int, int]:
-    """Images whose boxes differ by more than 0.05 px of 640, and images compared."""
+    """Images whose boxes differ by more than 0.05 px, and images compared.
+
+    supervision takes Pascal VOC for 1-based and moves each left top corner by one pixel; LabelImg's files are not, so
+    that pixel is taken back before comparing.
+    """
     different = compared = 0
-    for path in sorted((ours / "labels").rglob("*.txt")):
-        mine, other = _boxes(path), _boxes(theirs / "labels" / path.name)
+    for path in sorted((ours / "images").rglob("*.*")):
+        size = image_size(path)
+        mine = _corners(ours / "labels" / path.parent.name / f"{path.stem}.txt", size)
+        other = np.add(_corners(theirs / "labels" / f"{path.stem}.txt", size), (1, 1, 0, 0))
         compared += 1
-        different += mine.shape != other.shape or bool((np.abs(mine - other) > 0.05 / 640).any())
+        different += mine.shape != other.shape or bool((np.abs(mine - other) > 0.05).any())
     return different, compared
 
 
-def _boxes(path: Path) -> np.ndarray:
+def _corners(path: Path, size: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Left, top, right, bottom in px of each line, sorted."""
     rows = [[float(value) for value in line.split()[1:5]] for line in path.read_text().splitlines()]
-    return np.array(sorted(rows)).reshape(-1, 4)
+    boxes = np.array(rows).reshape(-1, 4) * (*size, *size)
+    corners = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1)
+    return corners[np.lexsort(corners.round(1).T)]
