@@ -76,15 +76,16 @@ PEERS: dict[str, Callable[..., Aizoo | Rfb]] = {"aizoo": Aizoo, "rfb": Rfb}
 
 
 def _select(image: Image, boxes: Floats, scores: Floats, conf: float, iou: float = 0.4) -> Detections:
-    """Threshold and non-maximum suppression of boxes in 0..1 with scores (N, 2) in our class order."""
+    """Threshold and suppression, each class by itself, of boxes in 0..1 with scores (N, 2) in our class order."""
     height, width = image.shape[:2]
-    class_id, confidence = scores.argmax(axis=1), scores.max(axis=1)
-    sure = confidence > conf
+    anchor, class_id = np.nonzero(scores > conf)
+    confidence = scores[anchor, class_id]
     limit = np.array([width, height, width, height], np.float32)
-    xyxy = np.clip(boxes[sure] * limit, 0, limit)
-    class_id, confidence = class_id[sure], confidence[sure]
+    xyxy = np.clip(boxes[anchor] * limit, 0, limit)
     xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
-    kept = np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), confidence.tolist(), conf, iou), np.int64)
+    kept = np.asarray(
+        cv2.dnn.NMSBoxesBatched(xywh.tolist(), confidence.tolist(), class_id.tolist(), conf, iou), np.int64
+    )
     return Detections(xyxy[kept], confidence[kept], class_id[kept])
 
 

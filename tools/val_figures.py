@@ -18,7 +18,7 @@ from detector import _cli
 from detector.data import dataset
 from detector.data.dataset import Sample
 from detector.detections import Detections
-from detector.engines import default_weights, load_engine
+from detector.engines import SingleStage, default_weights
 from detector.media import images
 from detector.scoring import ClassScore, Example, score
 from peers import PEERS
@@ -102,7 +102,9 @@ def _command(args: argparse.Namespace) -> int:
 def _detectors(args: argparse.Namespace) -> Iterable[tuple[str, Detector]]:
     for weights in args.weights or [default_weights()]:
         for imgsz in args.imgsz or [None]:
-            with load_engine(weights=weights, conf=TAIL, iou=args.iou, imgsz=imgsz, threads=args.threads) as engine:
+            with SingleStage(
+                weights, conf=TAIL, iou=args.iou, imgsz=imgsz, threads=args.threads, one_class=False
+            ) as engine:
                 yield f"{weights.name}{f' at {imgsz} px' if imgsz else ''}", engine
     for peer in args.peer:
         kind, _, path = peer.partition("=")

@@ -43,6 +43,8 @@ class SingleStage:
         imgsz: the image's longer side in the network, px; the size of the training by default.
         device: see :class:`~detector.engines.session.OnnxSession`.
         threads: CPU threads.
+        one_class: a face has one class, the surer one (what people want to see). False keeps what a raw head thinks of
+            both classes, each with a suppression of its own: what average precision is defined on.
 
     Raises:
         ModelError: no network, other classes, or a head that is not known.
@@ -58,8 +60,9 @@ class SingleStage:
         imgsz: int | None = None,
         device: str = "auto",
         threads: int | None = None,
+        one_class: bool = True,
     ) -> None:
-        self.conf, self.iou = conf, iou
+        self.conf, self.iou, self.one_class = conf, iou, one_class
         self.session = OnnxSession(model, device=device, threads=threads)
         self._fixed = _fixed_shape(self.session)
         stride = self.session.metadata.stride
@@ -125,7 +128,7 @@ class SingleStage:
         if self.session.metadata.end2end:
             xyxy, confidence, channel = _decode_end_to_end(output, self.conf)
         else:
-            xyxy, confidence, channel = _decode_raw(output, self.conf, self.iou)
+            xyxy, confidence, channel = _decode_raw(output, self.conf, self.iou, one_class=self.one_class)
         return Detections(geometry.restore(xyxy), confidence, self._class_id[channel])
 
 
@@ -138,16 +141,23 @@ def _decode_end_to_end(output: npt.NDArray[Any], conf: float) -> Decoded:
     return kept[:, :4], kept[:, 4], kept[:, 5].astype(np.int64)
 
 
-def _decode_raw(output: npt.NDArray[Any], conf: float, iou: float) -> Decoded:
+def _decode_raw(output: npt.NDArray[Any], conf: float, iou: float, *, one_class: bool) -> Decoded:
     """Columns (4 + classes, anchors) of centre, size and scores: threshold, then non-maximum suppression."""
     scores = output[4:]
-    candidates = np.flatnonzero(scores.max(axis=0) > conf)
-    columns = output[:, candidates].astype(np.float32)
-    channel = columns[4:].argmax(axis=0)
-    confidence = columns[4:].max(axis=0)
-    corner = columns[:2] - columns[2:4] / 2
-    xywh = np.concatenate([corner, columns[2:4]]).T
-    kept = np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), confidence.tolist(), conf, iou), np.int64)[:MAX_DETECTIONS]
+    if one_class:
+        candidates = np.flatnonzero(scores.max(axis=0) > conf)
+        channel = scores[:, candidates].argmax(axis=0)
+    else:
+        channel, candidates = np.nonzero(scores > conf)
+    confidence = scores[channel, candidates].astype(np.float32)
+    columns = output[:4, candidates].astype(np.float32)
+    xywh = np.concatenate([columns[:2] - columns[2:] / 2, columns[2:]]).T
+    if one_class:
+        survivors = cv2.dnn.NMSBoxes(xywh.tolist(), confidence.tolist(), conf, iou)
+    else:
+        survivors = cv2.dnn.NMSBoxesBatched(xywh.tolist(), confidence.tolist(), channel.tolist(), conf, iou)
+    kept = np.asarray(survivors, np.int64)
+    kept = kept[np.argsort(-confidence[kept], kind="stable")][:MAX_DETECTIONS]
     xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
     return xyxy[kept], confidence[kept], channel[kept]
 

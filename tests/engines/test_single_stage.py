@@ -35,6 +35,13 @@ def test_one_face_gets_one_box_even_if_both_classes_claim_it(make_network: MakeN
     assert (len(found), found.names) == (1, ["with_mask"])
 
 
+def test_for_curves_both_classes_of_a_face_can_be_kept(make_network: MakeNetwork) -> None:
+    network = make_network(raw_head((32, 32, 20, 20, 0.9, 0.4), (33, 32, 20, 20, 0.3, 0.8)))
+    found = SingleStage(network, one_class=False)(BLACK)
+    np.testing.assert_allclose(found.confidence, [0.9, 0.8], atol=1e-6)
+    assert found.names == ["with_mask", "without_mask"]
+
+
 def test_faces_that_overlap_less_than_iou_both_stay(make_network: MakeNetwork) -> None:
     network = make_network(raw_head((20, 32, 20, 20, 0.9, 0), (30, 32, 20, 20, 0.8, 0)))  # IoU 1/3
     assert len(SingleStage(network, iou=0.5)(BLACK)) == 2
