@@ -47,7 +47,7 @@ def untrained(architecture: str = "yolo26n", names: tuple[str, ...] = CLASSES) -
             level[-1].weight.data *= 0.1  # boxes of tens of pixels, not of thousands
         network.names = dict(enumerate(names))
         network.args = {}
-        path = workshop() / f"{architecture}-{len(names)}.pt"
+        path = workshop() / f"{architecture}-{'-'.join(names)}.pt"
         torch.save({"model": network, "train_args": {"imgsz": 64, "data": "/home/someone/secret/data.yaml"}}, path)
     return path
 
