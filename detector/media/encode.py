@@ -107,6 +107,15 @@ class VideoSink(Sink):
             return True
         return False
 
+    def _take(self) -> tuple[Image, int] | None:
+        """Wait for the next item, looking now and then by itself.
+
+        A Ctrl-C that hits the other thread inside ``put`` can swallow the wake-up: a plain ``get`` would never return.
+        """
+        while True:
+            with suppress(queue.Empty):
+                return self._queue.get(timeout=POLL_S)
+
     def _run(self) -> None:
         import av.error
 
@@ -134,7 +143,7 @@ class VideoSink(Sink):
         import av
         from av.video.reformatter import VideoReformatter
 
-        item = self._queue.get()
+        item = self._take()
         if item is None:
             return 0
         written = 0
@@ -149,7 +158,7 @@ class VideoSink(Sink):
                 frame.pts, frame.time_base = ticks, self._clock.time_base
                 container.mux(stream.encode(frame))
                 written += 1
-                item = self._queue.get()
+                item = self._take()
             container.mux(stream.encode(None))
         return written
 

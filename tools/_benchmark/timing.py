@@ -20,6 +20,7 @@ __all__ = ["Ratio", "alternate", "machine", "run_process"]
 
 PACKAGES = ("numpy", "opencv-python", "onnxruntime", "ultralytics", "torch", "supervision")
 POLL_S = 0.005
+PAUSE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,14 @@ class Ratio:
 
 
 def alternate(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Median seconds of each side, called in turn after three calls to warm up."""
+    """Median seconds of each side, called in turn after three calls to warm up.
+
+    A pause before each call lets the other side's threads stop spinning: they would take the cores from this one.
+    """
     taken: tuple[list[float], list[float]] = ([], [])
     for index in range(rounds + 3):
         for side, call in enumerate((ours, theirs)):
+            time.sleep(PAUSE_S)
             started = time.perf_counter()
             call()
             if index >= 3:
