@@ -10,7 +10,6 @@ import tempfile
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path, PurePath, PurePosixPath
@@ -29,7 +28,6 @@ __all__ = ["check_replaceable", "is_trainable", "output_names", "write"]
 
 MADE_BY = "voc2yolo"
 SPLITS = ("train", "val")
-WRITERS = 4
 CACHES = frozenset({".cache", ".npy"})  # ultralytics puts them beside labels and images
 TRAINABLE = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".png", ".tif", ".tiff", ".webp"})
 SUFFIXES = {".jpe": ".jpg", ".jfif": ".jpg", ".dib": ".bmp"}  # the same formats under names that ultralytics skips
@@ -110,21 +108,11 @@ def write(samples: Sequence[Sample], out: Path, report: Report, progress: Progre
 
 
 def _write_pairs(sources: Mapping[str, Path], labels: Mapping[str, bytes], new: Path, progress: Progress) -> None:
-    """Copy each image to its name and write its labels; several at once, as the time goes by inside the kernel."""
-
-    def write_pair(image: str) -> None:
+    """Copy each image to its name and write its labels. One at a time: threads only queue for the folder's lock."""
+    for image in progress(list(sources), "writing"):
         label = _label_name(image)
         shutil.copyfile(sources[image], new / image)
         (new / label).write_bytes(labels[label])
-
-    with ThreadPoolExecutor(WRITERS) as pool:
-        pairs = [pool.submit(write_pair, image) for image in sources]
-        try:
-            for pair in progress(pairs, "writing"):
-                pair.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def output_names(samples: Sequence[Sample]) -> list[str]:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PAD_VALUE", "Letterbox"]
+__all__ = ["PAD_VALUE", "InputBuffer", "Letterbox"]
 
 PAD_VALUE = 114
 """Grey that training pads with (ultralytics' ``LetterBox``); another value would be unknown to the network."""
@@ -53,24 +53,6 @@ class Letterbox:
         top, left = (round((outer - inner) / 2 - 0.1) for outer, inner in zip(target, resized, strict=True))
         return cls(source, target, resized, top, left)
 
-    def apply(self, image: npt.NDArray[np.uint8], out: npt.NDArray[np.float32]) -> None:
-        """Write the scaled image into a network input whose padding :meth:`blank` has set.
-
-        Args:
-            image: BGR uint8 (H, W, 3) of the shape ``source``.
-            out: float32 (3, *target), receives RGB in 0..1.
-        """
-        height, width = self.resized
-        if self.source != self.resized:
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-        inside = out[:, self.top : self.top + height, self.left : self.left + width]
-        for channel in range(3):  # three strided passes take half the time of a transposed copy and a division
-            np.multiply(image[:, :, 2 - channel], np.float32(1 / 255), out=inside[channel], dtype=np.float32)
-
-    def blank(self) -> npt.NDArray[np.float32]:
-        """An input of padding only, float32 (3, *target)."""
-        return np.full((3, *self.target), PAD_VALUE / 255, np.float32)
-
     def restore(self, xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Boxes (N, 4) in pixels of the network's input, as boxes in the source image, clipped to it."""
         scale = np.array([r / s for r, s in zip(self.resized, self.source, strict=True)] * 2, np.float32)[[1, 0, 3, 2]]
@@ -78,6 +60,37 @@ class Letterbox:
         limit = np.array([self.source[1], self.source[0]] * 2, np.float32)
         restored: npt.NDArray[np.float32] = np.clip((xyxy - offset) / scale, 0, limit)
         return restored
+
+
+class InputBuffer:
+    """A network's input for images of one geometry, and the memory that filling it takes.
+
+    It is kept from frame to frame: fresh memory of this size comes from the system page by page, each time anew.
+
+    Args:
+        geometry: of the images that will be written.
+        tensor: float32 (3, *target) to write to; a new one by default.
+    """
+
+    def __init__(self, geometry: Letterbox, tensor: npt.NDArray[np.float32] | None = None) -> None:
+        self.geometry = geometry
+        self.tensor = np.empty((3, *geometry.target), np.float32) if tensor is None else tensor
+        self.tensor[:] = PAD_VALUE / 255
+        height, width = geometry.resized
+        self._inside = self.tensor[:, geometry.top : geometry.top + height, geometry.left : geometry.left + width]
+        self._scaled = np.empty((height, width, 3), np.uint8)
+        self._planes = [np.empty((height, width), np.uint8) for _ in range(3)]
+
+    def write(self, image: npt.NDArray[np.uint8]) -> None:
+        """Scale an image, BGR uint8 (H, W, 3) of the geometry's ``source``, into the tensor as RGB in 0..1."""
+        height, width = self.geometry.resized
+        scaled: cv2.typing.MatLike = image
+        if self.geometry.source != self.geometry.resized:
+            scaled = cv2.resize(image, (width, height), dst=self._scaled, interpolation=cv2.INTER_LINEAR)
+        # Plane by plane, and the conversion apart from the product: a third of the time of one strided numpy call.
+        for plane, inside in zip(reversed(cv2.split(scaled, self._planes)), self._inside, strict=True):
+            np.copyto(inside, plane)
+            np.multiply(inside, np.float32(1 / 255), out=inside)
 
 
 def _scaled(source: tuple[int, int], target: tuple[int, int]) -> tuple[int, int]:

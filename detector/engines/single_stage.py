@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.detections import CLASSES, Detections
-from detector.engines.letterbox import Letterbox
+from detector.engines.letterbox import InputBuffer, Letterbox
 from detector.engines.session import OnnxSession
 from detector.errors import ModelError
 
@@ -71,17 +71,16 @@ class SingleStage:
         self._class_id = _class_ids(self.session)
         self._one_by_one = isinstance(self.session.input.shape[0], int)
         self._lock = threading.Lock()  # the buffer below is shared; a web demo calls one engine from many threads
-        self._geometry: Letterbox | None = None
-        self._tensor: npt.NDArray[np.float32] = np.zeros((0, 3, 0, 0), np.float32)
+        self._buffer: InputBuffer | None = None
 
     def __call__(self, image: Image) -> Detections:
         """Find the faces in one BGR uint8 (H, W, 3) image, the surest first."""
         geometry = self._geometry_of(image)
         with self._lock:
-            if geometry != self._geometry:
-                self._geometry, self._tensor = geometry, geometry.blank()[None]
-            geometry.apply(image, self._tensor[0])
-            output = self._run(self._tensor)
+            if self._buffer is None or self._buffer.geometry != geometry:
+                self._buffer = InputBuffer(geometry)
+            self._buffer.write(image)
+            output = self._run(self._buffer.tensor[None])
         return self._decode(output[0], geometry)
 
     def batch(self, images: Sequence[Image]) -> list[Detections]:
@@ -94,9 +93,9 @@ class SingleStage:
             groups[geometry.target].append(index)
         results = [Detections.empty()] * len(images)
         for members in groups.values():
-            tensor = np.stack([geometries[index].blank() for index in members])
-            for row, index in enumerate(members):
-                geometries[index].apply(images[index], tensor[row])
+            tensor = np.empty((len(members), 3, *geometries[members[0]].target), np.float32)
+            for row, index in zip(tensor, members, strict=True):
+                InputBuffer(geometries[index], row).write(images[index])
             for index, output in zip(members, self._run(tensor), strict=True):
                 results[index] = self._decode(output, geometries[index])
         return results

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 import detector
 from detector.detections import CLASSES
 from detector.engines.session import OnnxSession
@@ -146,6 +144,8 @@ def _finish(path: Path, data_note: str) -> None:
     """Metadata: keep what ultralytics needs to run the file; replace what it says about origin and licence."""
     import onnx
 
+    from detector.training import graph
+
     model = onnx.load(path)
     entries = {entry.key: entry.value for entry in model.metadata_props}
     entries |= {
@@ -160,31 +160,11 @@ def _finish(path: Path, data_note: str) -> None:
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, entries)
     model.doc_string = ""
+    graph.divide_split_convolutions(model.graph)
     if entries["end2end"] == "True":
-        _free_top_k(model)
+        graph.free_top_k(model.graph)
+    onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
-
-
-def _free_top_k(model: Any) -> None:
-    """Let the end-to-end head answer with fewer than its 300 rows where the input is too small to have as many.
-
-    Ultralytics writes the number into the graph, and names the row's six columns "anchors"; onnxruntime then fails on
-    a thin image, such as a panorama.
-    """
-    from onnx import TensorProto, helper, numpy_helper
-
-    first, second = (node for node in model.graph.node if node.op_type == "TopK")
-    model.graph.initializer.append(numpy_helper.from_array(np.array([1], np.int64), "anchor_axis"))
-    smaller = [
-        helper.make_node("Shape", [first.input[0]], ["score_shape"]),
-        helper.make_node("Gather", ["score_shape", "anchor_axis"], ["anchor_count"]),
-        helper.make_node("Min", ["anchor_count", first.input[1]], ["row_count"]),
-    ]
-    for position, node in enumerate(smaller, list(model.graph.node).index(first)):
-        model.graph.node.insert(position, node)
-    first.input[1] = second.input[1] = "row_count"
-    shape = ("batch", "detections", 6)
-    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("output0", TensorProto.FLOAT, shape))
 
 
 def _bundled_images() -> list[Path]:

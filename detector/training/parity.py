@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.engines.letterbox import Letterbox
+from detector.engines.letterbox import InputBuffer, Letterbox
 from detector.engines.session import OnnxSession
 from detector.errors import ModelError
 from detector.media import images
@@ -93,16 +93,15 @@ def _inputs(paths: Sequence[Path], imgsz: int, stride: int) -> Iterator[npt.NDAr
             Letterbox.fill(shape, (imgsz, imgsz)),
             Letterbox.fill(shape, (half, imgsz + stride)),
         ):
-            tensor = geometry.blank()[None]
-            geometry.apply(picture, tensor[0])
-            yield tensor
+            yield _letterboxed(picture, geometry)[None]
     pair = [pictures[0], pictures[-1][:, ::-1].copy()]
-    tensors = []
-    for picture in pair:
-        geometry = Letterbox.fill((picture.shape[0], picture.shape[1]), (imgsz, half))
-        tensors.append(geometry.blank())
-        geometry.apply(picture, tensors[-1])
-    yield np.stack(tensors)
+    yield np.stack([_letterboxed(picture, Letterbox.fill(picture.shape[:2], (imgsz, half))) for picture in pair])
+
+
+def _letterboxed(picture: npt.NDArray[np.uint8], geometry: Letterbox) -> npt.NDArray[np.float32]:
+    buffer = InputBuffer(geometry)
+    buffer.write(picture)
+    return buffer.tensor
 
 
 def _raw(ours: Floats, theirs: Floats) -> tuple[int, float, float]:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.engines.letterbox import PAD_VALUE, Letterbox
+from detector.engines.letterbox import PAD_VALUE, InputBuffer, Letterbox
 
 SHAPES = [(720, 1280), (1280, 720), (640, 640), (100, 100), (3, 1000), (1, 1), (333, 500), (4000, 3000), (641, 427)]
 
@@ -38,8 +38,9 @@ def test_a_box_that_reaches_into_the_padding_is_clipped_to_the_image() -> None:
 def test_the_input_is_rgb_in_0_to_1_with_grey_padding() -> None:
     image = np.full((32, 64, 3), (255, 51, 0), np.uint8)  # BGR
     geometry = Letterbox.fill((32, 64), (64, 64))
-    tensor = geometry.blank()
-    geometry.apply(image, tensor)
+    buffer = InputBuffer(geometry)
+    buffer.write(image)
+    tensor = buffer.tensor
     np.testing.assert_allclose(tensor[:, 32, 32], [0, 0.2, 1], atol=1e-6)
     np.testing.assert_allclose(tensor[:, 0, 0], PAD_VALUE / 255, atol=1e-6)
 
@@ -50,6 +51,8 @@ def test_the_input_equals_ultralytics_own(shape: tuple[int, int]) -> None:
     image = cv2.resize(np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8), shape[::-1])
     theirs = augment.LetterBox((640, 640), auto=True, stride=32)(image=image)
     geometry = Letterbox.fit(shape, 640, 32)
-    tensor = geometry.blank()
-    geometry.apply(np.asarray(image), tensor)
+    buffer = InputBuffer(geometry)
+    for content in (np.zeros_like(image), image):  # nothing stays from the frame before
+        buffer.write(np.asarray(content, np.uint8))
+    tensor = buffer.tensor
     np.testing.assert_allclose(tensor, theirs[:, :, ::-1].transpose(2, 0, 1) / np.float32(255), atol=1e-6)
