@@ -12,12 +12,13 @@ import numpy.typing as npt
 
 from detector.detections import Detections
 from detector.engines.single_stage import SingleStage
+from detector.engines.weights import DEFAULT_WEIGHTS, default_weights
 from detector.errors import ModelError
 
 __all__ = ["DEFAULT_WEIGHTS", "ENGINES", "Engine", "SingleStage", "default_weights", "load_engine"]
 
 ENGINES = ("single-stage",)
-DEFAULT_WEIGHTS = "mask_detector.onnx"
+SINGLE_STAGE_IOU = 0.6
 
 
 class Engine(Protocol):
@@ -45,25 +46,36 @@ def load_engine(
     name: str = "single-stage",
     *,
     weights: str | Path | None = None,
+    faces: str = "ssd",
     conf: float = 0.25,
-    iou: float = 0.6,
+    iou: float | None = None,
     imgsz: int | None = None,
     device: str = "auto",
     threads: int | None = None,
+    one_class: bool = True,
 ) -> Engine:
     """An engine by name, with the shipped weights where none are named.
 
+    Args:
+        name: one of :data:`ENGINES`.
+        weights: the network, or the two-step engine's classifier.
+        faces: what finds the faces of the two-step engine: ``ssd``, ``ssd=FILE``, ``res10=FILE`` or ``haar``.
+        conf: faces that are less sure than this are dropped, 0 to 1.
+        iou: of two boxes that overlap more than this, the surer stays; by default what suits the engine.
+        imgsz: the image's longer side in the network that finds faces, px; the size of its training by default.
+        device: see :class:`~detector.engines.session.OnnxSession`.
+        threads: CPU threads; the cores this process may use by default.
+        one_class: a face has one class. False keeps both, each with its own confidence: for average precision.
+
     Raises:
-        ModelError: the engine is unknown, or its network is missing or of another kind.
+        ModelError: the engine is unknown, or a network is missing or of another kind.
         ProviderError: the device cannot be had.
     """
     if name not in ENGINES:
         raise ModelError(f"--engine {name} is not known: use {' or '.join(ENGINES)}")
-    return SingleStage(weights or default_weights(), conf=conf, iou=iou, imgsz=imgsz, device=device, threads=threads)
-
-
-def default_weights() -> Path:
-    """The shipped network: ``weights/`` of a clone, or the copy inside an installed package."""
-    package = Path(__file__).resolve().parents[1]
-    clone, installed = package.parent / "weights" / DEFAULT_WEIGHTS, package / "weights" / DEFAULT_WEIGHTS
-    return installed if installed.is_file() and not clone.is_file() else clone
+    if faces != "ssd":
+        raise ModelError(f"--faces {faces}: {name} finds faces by itself: leave it out, or use --engine two-step")
+    return SingleStage(
+        weights or default_weights(), conf=conf, iou=SINGLE_STAGE_IOU if iou is None else iou, imgsz=imgsz,
+        device=device, threads=threads, one_class=one_class,
+    )  # fmt: skip
