@@ -6,8 +6,9 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 
@@ -18,12 +19,14 @@ EXIT_OK, EXIT_PARTIAL, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 log = logging.getLogger("detector")
 
+T = TypeVar("T")
+
 
 class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     """Keeps the examples as they are written, and shows each default that says something."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, False, []):
+        if action.default is None or action.default is False or action.default == []:
             return action.help
         return super()._get_help_string(action)
 
@@ -66,6 +69,13 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
     return value
+
+
+def progress_bar(items: Sequence[T], title: str) -> Iterable[T]:
+    """A progress bar on a terminal, nothing elsewhere: what commands give to functions that take a ``Progress``."""
+    from tqdm import tqdm
+
+    return tqdm(items, desc=title, disable=None, leave=False)
 
 
 def set_up_logging(*, verbose: bool) -> None:

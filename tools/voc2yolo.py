@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
+from detector import _cli
 from detector.data import dataset
-from detector.errors import DetectorError
 
-T = TypeVar("T")
-
-EXAMPLES = """examples:
+EXAMPLES = """\
   python tools/voc2yolo.py
       data/annotations + data/images -> runs/dataset, every tenth image for validation
   python tools/voc2yolo.py --annotations a/xml --images a/jpg --annotations b/xml --images b/jpg --out runs/both
@@ -30,35 +27,24 @@ The sources are never changed. What is left out or mended is in OUT/report.txt, 
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0, 2 for an error of the user's, or 130 after Ctrl-C."""
-    args = _parser().parse_args(argv)
-    try:
-        report = dataset.build(
-            args.annotations or [Path("data/annotations")],
-            args.images or [Path("data/images")],
-            args.out,
-            class_map=dict(args.map),
-            split=args.split,
-            val=args.val,
-            seed=args.seed,
-            corrections=args.corrections,
-            progress=progress_bar,
-        )
-    except DetectorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped, nothing was written", file=sys.stderr)
-        return 130
+    """Run the command; returns its exit code. Nothing is written unless all of it is."""
+    return _cli.run_command(_parser(), _command, argv)
+
+
+def _command(args: argparse.Namespace) -> int:
+    report = dataset.build(
+        args.annotations or [Path("data/annotations")],
+        args.images or [Path("data/images")],
+        args.out,
+        class_map=dict(args.map),
+        split=args.split,
+        val=args.val,
+        seed=args.seed,
+        corrections=args.corrections,
+        progress=_cli.progress_bar,
+    )
     print(_summary(report, args.out))
-    return 0
-
-
-def progress_bar(items: Sequence[T], title: str) -> Iterable[T]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    from tqdm import tqdm
-
-    return tqdm(items, desc=title, disable=None, leave=False)
+    return _cli.EXIT_OK
 
 
 def _summary(report: dataset.Report, out: Path) -> str:
@@ -72,11 +58,10 @@ def _summary(report: dataset.Report, out: Path) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python tools/voc2yolo.py",
-        description="Convert LabelImg annotations (Pascal VOC XML) to a YOLO folder that ultralytics trains on.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = _cli.make_parser(
+        "tools/voc2yolo.py",
+        "Convert LabelImg annotations (Pascal VOC XML) to a YOLO folder that ultralytics trains on.",
+        EXAMPLES,
     )
     parser.add_argument(
         *("--annotations", "-a"),
@@ -97,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("runs/dataset"),
         metavar="DIR",
-        help="where to write; replaced only if this tool made it and nobody changed it (default: %(default)s)",
+        help="where to write; replaced only if this tool made it and nobody changed it",
     )
     parser.add_argument(
         "--map",
@@ -114,9 +99,9 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.1,
         metavar="SHARE",
-        help="share of the images for validation, chosen at random with near-duplicates on one side (default: 0.1)",
+        help="share of the images for validation, chosen at random with near-duplicates on one side",
     )
-    parser.add_argument("--seed", type=int, default=0, help="another number, another random choice (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="another number, another random choice")
     parser.add_argument("--corrections", type=Path, metavar="FILE", help="CSV file of corrections to the annotations")
     return parser
 

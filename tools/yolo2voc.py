@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
+from detector import _cli
 from detector.data import to_voc, yolo
-from detector.errors import DetectorError
+from detector.errors import AnnotationError
 
-T = TypeVar("T")
-
-EXAMPLES = """examples:
+EXAMPLES = """\
   python tools/yolo2voc.py runs/dataset --out runs/xml
       runs/dataset/labels/train/x.txt + runs/dataset/images/train/x.jpg -> runs/xml/train/x.xml
   python tools/yolo2voc.py --labels predict/labels --images photos --names with_mask,without_mask --out xml --conf 0.5
@@ -26,51 +24,36 @@ An XML file that is there already is never replaced without --force.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns 0, 1 if some files were skipped, 2 for an error of the user's, or 130 after Ctrl-C."""
-    parser = _parser()
-    args = parser.parse_args(argv)
+    """Run the command; returns its exit code. After Ctrl-C the files that were written are whole."""
+    return _cli.run_command(_parser(), _command, argv)
+
+
+def _command(args: argparse.Namespace) -> int:
     if args.dataset is None and None in (args.labels, args.images):
-        parser.error("give a YOLO folder, or --labels and --images")
+        raise AnnotationError("nothing to convert: give a YOLO folder, or --labels and --images")
     root = args.dataset or args.labels
     labels = args.labels or root / "labels"
     names_file = next(
         (path for path in (root / "data.yaml", labels / yolo.CLASSES_TXT) if path.is_file()), root / "data.yaml"
     )
-    try:
-        outcome = to_voc.convert(
-            labels,
-            args.images or root / "images",
-            args.out,
-            args.names or yolo.read_names(names_file),
-            min_confidence=args.conf,
-            force=args.force,
-            progress=progress_bar,
-        )
-    except DetectorError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the files written so far are whole", file=sys.stderr)
-        return 130
+    outcome = to_voc.convert(
+        labels,
+        args.images or root / "images",
+        args.out,
+        args.names or yolo.read_names(names_file),
+        min_confidence=args.conf,
+        force=args.force,
+        progress=_cli.progress_bar,
+    )
     for line in outcome.skipped:
         print(f"skipped: {line}", file=sys.stderr)
     print(f"{len(outcome.written)} XML files with {outcome.boxes} boxes in {args.out}, {len(outcome.skipped)} skipped")
-    return 1 if outcome.skipped else 0
-
-
-def progress_bar(items: Sequence[T], title: str) -> Iterable[T]:
-    """A progress bar on a terminal, nothing elsewhere."""
-    from tqdm import tqdm
-
-    return tqdm(items, desc=title, disable=None, leave=False)
+    return _cli.EXIT_PARTIAL if outcome.skipped else _cli.EXIT_OK
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python tools/yolo2voc.py",
-        description="Convert YOLO labels to LabelImg annotations (Pascal VOC XML).",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = _cli.make_parser(
+        "tools/yolo2voc.py", "Convert YOLO labels to LabelImg annotations (Pascal VOC XML).", EXAMPLES
     )
     parser.add_argument(
         "dataset", nargs="?", type=Path, metavar="DIR", help="YOLO folder with data.yaml, images and labels"
@@ -82,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", "-o", type=Path, required=True, metavar="DIR", help="folder for the XML files")
     parser.add_argument(
-        "--conf", type=float, default=0.0, help="leave out boxes that are less sure than this, 0 to 1 (default: 0)"
+        "--conf", type=_cli.fraction, default=0.0, help="leave out boxes that are less sure than this, 0 to 1"
     )
     parser.add_argument("--force", action="store_true", help="replace XML files that are there already")
     return parser

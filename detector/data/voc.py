@@ -142,17 +142,17 @@ def _parse(path: Path) -> etree._Element:
 def _read_bytes(path: Path) -> bytes:
     try:
         # A pipe or a device would be read for ever.
-        if not stat.S_ISREG(path.stat().st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise AnnotationError(f"{path}: not a regular file: remove it from the annotations folder")
+        if status.st_size > MAX_BYTES:
+            raise AnnotationError(f"{path}: larger than {MAX_BYTES >> 20} MiB, which no label file is: remove it")
         with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            return file.read(status.st_size)
     except OSError as error:
         raise AnnotationError(
             f"{path}: cannot be read ({error.strerror}): check the file and its permissions"
         ) from error
-    if len(data) > MAX_BYTES:
-        raise AnnotationError(f"{path}: larger than {MAX_BYTES >> 20} MiB, which no label file is: remove it")
-    return data
 
 
 @lru_cache(maxsize=1)
@@ -223,6 +223,7 @@ def _coordinate(fields: dict[str, etree._Element], tag: str) -> float:
     return _number(text, tag)
 
 
+@lru_cache(maxsize=4096)  # a data set has a few hundred numbers, thousands of times
 def _number(text: str, tag: str) -> float:
     value = float(text) if (text.isascii() and text.isdecimal()) or NUMBER.fullmatch(text) else None
     if value is None or abs(value) > MAX_COORDINATE:

@@ -108,7 +108,7 @@ def write(samples: Sequence[Sample], out: Path, report: Report, progress: Progre
 
 
 def _write_pairs(sources: Mapping[str, Path], labels: Mapping[str, bytes], new: Path, progress: Progress) -> None:
-    """Copy each image to its name and write its labels. One at a time: threads only queue for the folder's lock."""
+    """Copy each image to its name and write its labels. One by one: threads would only queue for the folder."""
     for image in progress(list(sources), "writing"):
         label = _label_name(image)
         shutil.copyfile(sources[image], new / image)
