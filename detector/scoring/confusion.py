@@ -1,0 +1,82 @@
+"""What happens at one confidence threshold: how often each class is found as which, or not, or where nothing is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from detector.detections import CLASSES
+from detector.scoring.matching import Matches
+
+__all__ = ["Confusion", "best_threshold", "count"]
+
+THRESHOLDS = tuple(step / 100 for step in range(1, 100))
+"""Where the best threshold is looked for: numbers that a person types."""
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of faces, and the figures that follow from them.
+
+    A detection counts for its class only if it lies on a face of that class, so precision, recall and the table always
+    agree with each other.
+
+    Args:
+        threshold: detections that are at least this sure were counted.
+        counts: three rows of three: labelled ``with_mask``, labelled ``without_mask``, no face there; found as
+            ``with_mask``, found as ``without_mask``, not found.
+    """
+
+    threshold: float
+    counts: tuple[tuple[int, ...], ...]
+
+    def support(self, name: str) -> int:
+        """Labelled faces of the class."""
+        return sum(self.counts[CLASSES.index(name)])
+
+    def precision(self, name: str) -> float:
+        """Share of the detections of the class that are right; NaN where there is none."""
+        index = CLASSES.index(name)
+        return _share(self.counts[index][index], sum(row[index] for row in self.counts))
+
+    def recall(self, name: str) -> float:
+        """Share of the labelled faces of the class that were found as such; NaN where there is none."""
+        index = CLASSES.index(name)
+        return _share(self.counts[index][index], self.support(name))
+
+    def f1(self, name: str) -> float:
+        """Harmonic mean of precision and recall; NaN where no face of the class is labelled."""
+        if not self.support(name):
+            return math.nan
+        index = CLASSES.index(name)
+        found = sum(row[index] for row in self.counts)
+        return 2 * self.counts[index][index] / (found + self.support(name))
+
+    @property
+    def mean_f1(self) -> float:
+        """Mean of F1 over the classes that have labelled faces; NaN where none has."""
+        values = [self.f1(name) for name in CLASSES if self.support(name)]
+        return sum(values) / len(values) if values else math.nan
+
+
+def count(matches: Matches, threshold: float) -> Confusion:
+    """The confusion of the detections that are at least ``threshold`` sure."""
+    counts = np.zeros((3, 3), np.int64)
+    np.add.at(counts, (matches.truth, np.where(matches.confidence >= threshold, matches.found, 2)), 1)
+    np.add.at(counts, (2, matches.false[matches.false_confidence >= threshold]), 1)
+    return Confusion(threshold, tuple(map(tuple, counts.tolist())))
+
+
+def best_threshold(matches: Matches) -> float | None:
+    """The threshold of 0.01, 0.02 ... 0.99 with the highest mean F1, the middle one of several; None without faces."""
+    means = np.array([count(matches, threshold).mean_f1 for threshold in THRESHOLDS])
+    if np.isnan(means).all():
+        return None
+    best = np.flatnonzero(means == means.max())
+    return THRESHOLDS[int(best[len(best) // 2])]
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else math.nan
