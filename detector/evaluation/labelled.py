@@ -1,0 +1,123 @@
+"""The labelled images that engines are measured on, from LabelImg files or a YOLO folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from detector.data import dataset
+from detector.data.progress import Progress, silent
+from detector.data.report import Report
+from detector.detections import CLASSES, Detections
+from detector.errors import AnnotationError
+from detector.evaluation.regions import Regions
+from detector.evaluation.yolo import YoloImage, list_part, read_truth
+from detector.scoring import MIN_SIDE
+from detector.scoring.examples import shorter_side
+
+__all__ = ["LabelledImage", "classes_without_faces", "load_voc", "load_yolo"]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImage:
+    """One image with its truth.
+
+    Args:
+        path: the file.
+        title: how reports call it.
+        set_name: the set that it belongs to, "" in a YOLO folder.
+        size: (width, height) of the upright image, px.
+        truth: the labelled faces.
+        ignored: float32 (M, 4) xyxy, regions where a detection is no false alarm.
+    """
+
+    path: Path
+    title: str
+    set_name: str
+    size: tuple[int, int]
+    truth: Detections
+    ignored: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
+
+
+def load_voc(
+    annotations: Sequence[Path],
+    images: Sequence[Path],
+    *,
+    class_map: Mapping[str, str] | None = None,
+    split: Path | None = None,
+    part: str = "val",
+    regions: Regions | None = None,
+    report: Report | None = None,
+    progress: Progress = silent,
+) -> list[LabelledImage]:
+    """Images with LabelImg files; the arguments are those of :func:`detector.data.dataset.load`.
+
+    Args:
+        annotations, images, class_map, split, report, progress: as there.
+        part: with ``split``, the images of this part only.
+        regions: where detections are ignored.
+
+    Raises:
+        AnnotationError: as there, or no image is in ``part``.
+        SourceError: a folder of images cannot be read.
+    """
+    regions = regions or Regions()
+    samples = dataset.load(
+        annotations, images, class_map=class_map, split=split, report=report, progress=progress
+    )  # fmt: skip
+    if split:
+        parts = sorted({str(sample.split) for sample in samples})
+        samples = [sample for sample in samples if sample.split == part]
+        if not samples:
+            there = f"it has {', '.join(parts)}" if parts else "it names none of these images"
+            raise AnnotationError(f"{split}: no image is in --part {part}: {there}")
+    if not samples:
+        raise AnnotationError(f"{', '.join(map(str, images))}: no image can be used (-v says why): check the folders")
+    return [
+        LabelledImage(s.image, s.title, s.set_name, s.size, s.truth, regions.of(s.set_name, s.image.name))
+        for s in samples
+    ]
+
+
+def load_yolo(
+    data: Path,
+    *,
+    class_map: Mapping[str, str] | None = None,
+    part: str = "val",
+    regions: Regions | None = None,
+    progress: Progress = silent,
+) -> list[LabelledImage]:
+    """Images of one part of a YOLO folder. Its classes may have other names or another order than ours.
+
+    Args:
+        data: its data.yaml.
+        class_map: the folder's class names to "with_mask", "without_mask" or "ignore", before those known by default.
+        part: the entry of data.yaml that lists the images: "train", "val" or "test".
+        regions: where detections are ignored; images are found by their file names.
+        progress: wraps the loop over the images.
+
+    Raises:
+        AnnotationError: data.yaml or a label file cannot be used, or a class name is not known.
+        SourceError: an image cannot be read.
+        MissingExtraError: PyYAML is not installed.
+    """
+    regions = regions or Regions()
+    listed, names = list_part(data, part, class_map)
+
+    def labelled(image: YoloImage) -> LabelledImage:
+        size, truth = read_truth(image, names)
+        return LabelledImage(image.path, image.title, "", size, truth, regions.of(None, image.path.name))
+
+    return [labelled(image) for image in progress(listed, "reading labels")]
+
+
+def classes_without_faces(images: Sequence[LabelledImage], min_side: float = MIN_SIDE) -> list[str]:
+    """The classes of which no face that counts is labelled: nothing can be said of them."""
+    found: set[str] = set()
+    for image in images:
+        found.update(image.truth[shorter_side(image.truth.xyxy) >= min_side].names)
+    return [name for name in CLASSES if name not in found]
