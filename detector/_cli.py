@@ -8,12 +8,15 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 
 import detector
 from detector.errors import DetectorError
+
+if TYPE_CHECKING:
+    from detector.engines import Engine
 
 EXIT_OK, EXIT_PARTIAL, EXIT_USER_ERROR, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -45,14 +48,44 @@ def make_parser(command: str, description: str, examples: str = "") -> argparse.
 
 
 def add_engine_flags(parser: argparse.ArgumentParser) -> None:
-    """``--weights --conf --iou --imgsz --device --threads``, named alike in every command that runs a network."""
+    """The flags of every command that runs a network; :func:`engine_from` loads what they name."""
+    from detector.engines import ENGINES  # here: it loads onnxruntime, which the converters do without
+
     group = parser.add_argument_group("network")
-    group.add_argument("--weights", type=Path, help="ONNX file (default: weights/mask_detector.onnx)", metavar="FILE")
+    group.add_argument(
+        "--engine", choices=ENGINES, default=ENGINES[0], help="one network, or a finder and a classifier"
+    )
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE",
+        help="ONNX file (default: weights/mask_detector.onnx; two-step: the classifier, weights/mask_classifier.onnx)",
+    )  # fmt: skip
+    group.add_argument(
+        "--faces", default="ssd", metavar="FINDER",
+        help="what finds faces in two-step: ssd, ssd=FILE, res10=FILE (OpenCV's, .onnx or .caffemodel) or haar",
+    )  # fmt: skip
     group.add_argument("--conf", type=fraction, default=0.25, help="show faces that are at least this sure, 0 to 1")
-    group.add_argument("--iou", type=fraction, default=0.6, help="two boxes that overlap more than this are one face")
+    group.add_argument(
+        "--iou", type=fraction,
+        help="two boxes that overlap more than this are one face (default: 0.6; two-step: 0.45)",
+    )  # fmt: skip
     group.add_argument("--imgsz", type=positive, help="longest side in the network, px (default: as trained)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, directml, coreml or openvino")
     group.add_argument("--threads", type=positive, help="CPU threads (default: the free cores)")
+
+
+def engine_from(args: argparse.Namespace) -> Engine:
+    """The engine that the flags of :func:`add_engine_flags` name.
+
+    Raises:
+        ModelError: a network is missing or of another kind.
+        ProviderError: the device cannot be had.
+    """
+    from detector.engines import load_engine
+
+    return load_engine(
+        args.engine, weights=args.weights, faces=args.faces, conf=args.conf, iou=args.iou, imgsz=args.imgsz,
+        device=args.device, threads=args.threads,
+    )  # fmt: skip
 
 
 def fraction(text: str) -> float:

@@ -16,7 +16,6 @@ from typing import TextIO
 
 from detector import _cli
 from detector.detections import CLASSES, Detections
-from detector.engines import load_engine
 from detector.errors import OutputError
 from detector.media import images
 from detector.media.sinks import (
@@ -186,12 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)  # a service manager's stop closes files as Ctrl-C does
     with contextlib.ExitStack() as stack:
-        engine = stack.enter_context(
-            load_engine(
-                weights=args.weights, conf=args.conf, iou=args.iou, imgsz=args.imgsz, device=args.device,
-                threads=args.threads,
-            )
-        )  # fmt: skip
+        engine = stack.enter_context(_cli.engine_from(args))
         source = stack.enter_context(open_source(args.source))
         reporter = _Reporter(source, sys.stderr if "-" in (args.json, args.csv) else sys.stdout)
         stack.callback(reporter.close)  # after the sinks: the summary stands below what they say

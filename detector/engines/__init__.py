@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 from detector.detections import Detections
 from detector.engines.single_stage import SingleStage
-from detector.engines.weights import DEFAULT_WEIGHTS, default_weights
+from detector.engines.weights import CLASSIFIER_WEIGHTS, DEFAULT_WEIGHTS, default_weights, existing
 from detector.errors import ModelError
 
 __all__ = ["DEFAULT_WEIGHTS", "ENGINES", "Engine", "SingleStage", "default_weights", "load_engine"]
 
-ENGINES = ("single-stage",)
+ENGINES = ("single-stage", "two-step")
 SINGLE_STAGE_IOU = 0.6
 
 
@@ -73,9 +73,37 @@ def load_engine(
     """
     if name not in ENGINES:
         raise ModelError(f"--engine {name} is not known: use {' or '.join(ENGINES)}")
+    if name == "two-step":
+        return _two_step(
+            weights, faces, conf=conf, iou=iou, imgsz=imgsz, device=device, threads=threads, one_class=one_class
+        )
     if faces != "ssd":
         raise ModelError(f"--faces {faces}: {name} finds faces by itself: leave it out, or use --engine two-step")
     return SingleStage(
         weights or default_weights(), conf=conf, iou=SINGLE_STAGE_IOU if iou is None else iou, imgsz=imgsz,
         device=device, threads=threads, one_class=one_class,
     )  # fmt: skip
+
+
+def _two_step(
+    weights: str | Path | None,
+    faces: str,
+    *,
+    conf: float,
+    iou: float | None,
+    imgsz: int | None,
+    device: str,
+    threads: int | None,
+    one_class: bool,
+) -> Engine:
+    from detector.engines.classifier import MaskClassifier  # here: most programs never need these
+    from detector.engines.face_finders import IOU, load_finder
+    from detector.engines.two_step import TwoStep
+
+    path = existing(
+        weights or default_weights(CLASSIFIER_WEIGHTS),
+        "train it with python -m detector.train --engine two-step, or name a mask classifier with --weights",
+    )
+    classifier = MaskClassifier(path, device=device, threads=threads)
+    finder = load_finder(faces, conf=conf, iou=IOU if iou is None else iou, imgsz=imgsz, device=device, threads=threads)
+    return TwoStep(classifier, finder, one_class=one_class)

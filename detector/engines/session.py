@@ -80,6 +80,8 @@ class OnnxSession:
         model: an .onnx file, its bytes, or a session that the caller made.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``directml``, ``coreml`` or ``openvino``.
         threads: CPU threads; the cores this process may use by default.
+        takes_turns: whether another network of this program runs between this one's runs. Its threads then go to sleep
+            at the end of each run, and do not spin, waiting for the next one, on the cores that the other needs.
 
     Raises:
         ModelError: the file is missing or is no network that this onnxruntime can read.
@@ -87,14 +89,19 @@ class OnnxSession:
     """
 
     def __init__(
-        self, model: str | Path | bytes | ort.InferenceSession, *, device: str = "auto", threads: int | None = None
+        self,
+        model: str | Path | bytes | ort.InferenceSession,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        takes_turns: bool = False,
     ) -> None:
         self.source = "the given network" if isinstance(model, bytes | ort.InferenceSession) else str(model)
         self.threads = threads or available_threads()
         if isinstance(model, ort.InferenceSession):
             self._session: ort.InferenceSession | None = model
         else:
-            self._session = _open(model, self.source, device, self.threads)
+            self._session = _open(model, self.source, device, _options(self.threads, takes_turns=takes_turns))
         self.provider: str = self.session.get_providers()[0]
         self.input = self.session.get_inputs()[0]
         self.outputs = tuple(output.name for output in self.session.get_outputs())
@@ -141,13 +148,20 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-def _open(model: str | Path | bytes, source: str, device: str, threads: int) -> ort.InferenceSession:
-    if not isinstance(model, bytes) and not Path(model).is_file():
-        raise ModelError(f"{source}: no such file: name an .onnx file with --weights, or make one with detector.export")
+def _options(threads: int, *, takes_turns: bool) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # its warnings are for people who write kernels; errors arrive as exceptions
+    if takes_turns:
+        # Within a run they go on spinning from layer to layer: "session.intra_op.allow_spinning" would end that too.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+    return options
+
+
+def _open(model: str | Path | bytes, source: str, device: str, options: ort.SessionOptions) -> ort.InferenceSession:
+    if not isinstance(model, bytes) and not Path(model).is_file():
+        raise ModelError(f"{source}: no such file: name an .onnx file with --weights, or make one with detector.export")
     names = _wanted(device)
     failure: Exception | None = None
     for name, settings in names:

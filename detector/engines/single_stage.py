@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.detections import CLASSES, Detections
-from detector.engines.letterbox import InputBuffer, Letterbox
+from detector.engines.image_network import Image, ImageNetwork
+from detector.engines.kinds import Kind, expect
+from detector.engines.letterbox import Letterbox
 from detector.engines.session import OnnxSession
 from detector.errors import ModelError
 
@@ -25,8 +25,6 @@ __all__ = ["MAX_DETECTIONS", "SingleStage"]
 
 MAX_DETECTIONS = 300
 """Faces kept per image, the surest first (as ultralytics; an end-to-end head holds no more either)."""
-
-Image = npt.NDArray[np.uint8]
 
 
 class SingleStage:
@@ -64,41 +62,18 @@ class SingleStage:
     ) -> None:
         self.conf, self.iou, self.one_class = conf, iou, one_class
         self.session = OnnxSession(model, device=device, threads=threads)
-        self._fixed = _fixed_shape(self.session)
-        stride = self.session.metadata.stride
-        size = imgsz or self.session.metadata.imgsz or 640
-        self.imgsz = -(-size // stride) * stride
         self._class_id = _class_ids(self.session)
-        self._one_by_one = isinstance(self.session.input.shape[0], int)
-        self._lock = threading.Lock()  # the buffer below is shared; a web demo calls one engine from many threads
-        self._buffer: InputBuffer | None = None
+        self._network = ImageNetwork(self.session, imgsz)
+        self.imgsz = self._network.imgsz
 
     def __call__(self, image: Image) -> Detections:
         """Find the faces in one BGR uint8 (H, W, 3) image, the surest first."""
-        geometry = self._geometry_of(image)
-        with self._lock:
-            if self._buffer is None or self._buffer.geometry != geometry:
-                self._buffer = InputBuffer(geometry)
-            self._buffer.write(image)
-            output = self._run(self._buffer.tensor[None])
-        return self._decode(output[0], geometry)
+        (output,), geometry = self._network(image)
+        return self._decode(output, geometry)
 
     def batch(self, images: Sequence[Image]) -> list[Detections]:
         """Find the faces in several images; those that need the same input shape go through the network together."""
-        if self._one_by_one:
-            return [self(image) for image in images]
-        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-        geometries = [self._geometry_of(image) for image in images]
-        for index, geometry in enumerate(geometries):
-            groups[geometry.target].append(index)
-        results = [Detections.empty()] * len(images)
-        for members in groups.values():
-            tensor = np.empty((len(members), 3, *geometries[members[0]].target), np.float32)
-            for row, index in zip(tensor, members, strict=True):
-                InputBuffer(geometries[index], row).write(images[index])
-            for index, output in zip(members, self._run(tensor), strict=True):
-                results[index] = self._decode(output, geometries[index])
-        return results
+        return [self._decode(output, geometry) for (output,), geometry in self._network.batch(images)]
 
     def close(self) -> None:
         """Free the network's memory."""
@@ -111,17 +86,6 @@ class SingleStage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _geometry_of(self, image: Image) -> Letterbox:
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise ValueError(f"expected a BGR uint8 (H, W, 3) image, got {image.dtype} {image.shape}")
-        source = (image.shape[0], image.shape[1])
-        if self._fixed:
-            return Letterbox.fill(source, self._fixed)
-        return Letterbox.fit(source, self.imgsz, self.session.metadata.stride)
-
-    def _run(self, tensor: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-        return self.session(tensor.astype(self.session.dtype, copy=False))[0]
 
     def _decode(self, output: npt.NDArray[Any], geometry: Letterbox) -> Detections:
         if self.session.metadata.end2end:
@@ -161,17 +125,9 @@ def _decode_raw(output: npt.NDArray[Any], conf: float, iou: float, *, one_class:
     return xyxy[kept], confidence[kept], channel[kept]
 
 
-def _fixed_shape(session: OnnxSession) -> tuple[int, int] | None:
-    """(height, width) of a network that was exported with fixed axes."""
-    shape = session.input.shape
-    if len(shape) != 4 or shape[1] != 3:
-        raise ModelError(f"{session.source}: its input is {shape}, not (batch, 3, height, width): not a detector")
-    height, width = shape[2:]
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
-
-
 def _class_ids(session: OnnxSession) -> npt.NDArray[np.int64]:
     """For each class channel of the network its index in ``CLASSES``, after checking that layout and names agree."""
+    expect(session, Kind.SINGLE_STAGE)
     names = session.metadata.names
     if sorted(names) != sorted(CLASSES):
         found = ", ".join(names) if names else "none"

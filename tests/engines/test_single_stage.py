@@ -115,8 +115,9 @@ def test_a_frame_of_another_size_does_not_see_the_last_ones_pixels(make_network:
     white = np.full((64, 64, 3), 255, np.uint8)
     engine(white)
     engine(np.zeros((32, 64, 3), np.uint8))
-    assert engine._buffer is not None
-    assert engine._buffer.tensor.max() < 0.5
+    buffer = engine._network._buffer
+    assert buffer is not None
+    assert buffer.tensor.max() < 0.5
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""What every face finder is and shares."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from detector.engines.image_network import Image
+from detector.engines.single_stage import MAX_DETECTIONS
+
+__all__ = ["IOU", "FaceFinder", "Faces", "on_opencv", "suppress", "visible"]
+
+log = logging.getLogger(__name__)
+
+IOU = 0.45
+"""Overlap from which two boxes are one face, by default: the SSD paper's, and what is built into res10."""
+
+Floats = npt.NDArray[np.float32]
+Faces = tuple[Floats, Floats]
+"""Boxes, float32 (N, 4) xyxy in pixels of the image and inside it, and scores, float32 (N,), 0 to 1; surest first."""
+
+
+class FaceFinder(Protocol):
+    """The first of the two steps: where faces are, whatever they wear. Many threads may share one.
+
+    ``conf`` is the least score of a face that is returned, 0 to 1; it may be changed between calls.
+    """
+
+    conf: float
+
+    def __call__(self, image: Image) -> Faces:
+        """The faces in one BGR uint8 (H, W, 3) image."""
+
+    def batch(self, images: Sequence[Image]) -> list[Faces]:
+        """The faces in several images."""
+
+    def close(self) -> None:
+        """Free the finder's memory."""
+
+
+def suppress(xyxy: Floats, scores: Floats, conf: float, iou: float) -> npt.NDArray[np.int64]:
+    """Which of many boxes are one face each: surer than ``conf``, none overlapping a surer one by more than ``iou``."""
+    candidates = np.flatnonzero(scores > conf)
+    boxes, sureness = xyxy[candidates], scores[candidates]
+    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+    kept = np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), sureness.tolist(), conf, iou), np.int64)
+    kept = kept[np.argsort(-sureness[kept], kind="stable")][:MAX_DETECTIONS]
+    return candidates[kept]
+
+
+def visible(xyxy: Floats, scores: Floats, height: int, width: int) -> Faces:
+    """Boxes clipped to their image, without those of which nothing is left."""
+    clipped = np.clip(xyxy, 0, np.array([width, height] * 2, np.float32)).astype(np.float32, copy=False)
+    left = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+    return clipped[left], scores[left]
+
+
+def on_opencv(name: str, device: str, threads: int | None) -> None:
+    """Settle where a finder that OpenCV runs will run: on the CPU, with no more threads than asked for.
+
+    OpenCV has one number of threads for the whole process, so ``threads`` holds for the program's own calls too.
+    """
+    if device.lower() not in {"auto", "cpu"}:
+        log.info("--device %s is for the classifier: OpenCV runs %s on the CPU", device, name)
+    if threads:
+        cv2.setNumThreads(threads)

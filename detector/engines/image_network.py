@@ -1,0 +1,103 @@
+"""What networks that look at whole images share: letterboxed input, one image or several at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from detector.engines.letterbox import InputBuffer, Letterbox
+from detector.engines.session import OnnxSession
+from detector.errors import ModelError
+
+__all__ = ["Image", "ImageNetwork", "Outputs", "image_size"]
+
+Image = npt.NDArray[np.uint8]
+Outputs = list[npt.NDArray[Any]]
+"""A network's outputs for one image, in the file's order, without the batch axis."""
+
+
+def image_size(image: Image) -> tuple[int, int]:
+    """(height, width) of a BGR uint8 (H, W, 3) image.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"expected a BGR uint8 (H, W, 3) image, got {image.dtype} {image.shape}")
+    return image.shape[0], image.shape[1]
+
+
+class ImageNetwork:
+    """A network whose input is RGB in 0..1, (batch, 3, height, width), with free or fixed axes.
+
+    Many threads may share it.
+
+    Args:
+        session: the network.
+        imgsz: the image's longer side in the network, px; the size of the training by default. A network with fixed
+            axes has its own.
+
+    Raises:
+        ModelError: the input has another layout.
+    """
+
+    def __init__(self, session: OnnxSession, imgsz: int | None = None) -> None:
+        self.session = session
+        self._fixed = _fixed_shape(session)
+        stride = session.metadata.stride
+        size = imgsz or session.metadata.imgsz or 640
+        self.imgsz = -(-size // stride) * stride
+        self._one_by_one = isinstance(session.input.shape[0], int)
+        self._lock = threading.Lock()  # the buffer below is shared; a web demo calls one engine from many threads
+        self._buffer: InputBuffer | None = None
+
+    def __call__(self, image: Image) -> tuple[Outputs, Letterbox]:
+        """What the network says of one BGR uint8 (H, W, 3) image, and the way back from its pixels to the image's."""
+        geometry = self._geometry_of(image)
+        with self._lock:
+            if self._buffer is None or self._buffer.geometry != geometry:
+                self._buffer = InputBuffer(geometry)
+            self._buffer.write(image)
+            outputs = self._run(self._buffer.tensor[None])
+        return [output[0] for output in outputs], geometry
+
+    def batch(self, images: Sequence[Image]) -> list[tuple[Outputs, Letterbox]]:
+        """The same for several images; those that need the same input shape go through the network together."""
+        if self._one_by_one:
+            return [self(image) for image in images]
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        geometries = [self._geometry_of(image) for image in images]
+        for index, geometry in enumerate(geometries):
+            groups[geometry.target].append(index)
+        results: list[tuple[Outputs, Letterbox]] = [([], geometry) for geometry in geometries]
+        for members in groups.values():
+            tensor = np.empty((len(members), 3, *geometries[members[0]].target), np.float32)
+            for row, index in zip(tensor, members, strict=True):
+                InputBuffer(geometries[index], row).write(images[index])
+            outputs = self._run(tensor)
+            for position, index in enumerate(members):
+                results[index] = [output[position] for output in outputs], geometries[index]
+        return results
+
+    def _geometry_of(self, image: Image) -> Letterbox:
+        source = image_size(image)
+        if self._fixed:
+            return Letterbox.fill(source, self._fixed)
+        return Letterbox.fit(source, self.imgsz, self.session.metadata.stride)
+
+    def _run(self, tensor: npt.NDArray[np.float32]) -> Outputs:
+        return self.session(tensor.astype(self.session.dtype, copy=False))
+
+
+def _fixed_shape(session: OnnxSession) -> tuple[int, int] | None:
+    """(height, width) of a network that was exported with fixed axes."""
+    shape = session.input.shape
+    if len(shape) != 4 or shape[1] != 3:
+        raise ModelError(f"{session.source}: its input is {shape}, not (batch, 3, height, width): not a detector")
+    height, width = shape[2:]
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
