@@ -16,7 +16,7 @@ class Kind(Enum):
 
     SINGLE_STAGE = ("a single-stage detector", "--engine single-stage --weights {}")
     CLASSIFIER = ("a mask classifier", "--engine two-step --weights {}")
-    SSD = ("a face finder", "--engine two-step --faces ssd={}")
+    SSD = ("an SSD face finder", "--engine two-step --faces ssd={}")
     RES10 = ("OpenCV's res10 face finder", "--engine two-step --faces res10={}")
 
     def __init__(self, title: str, flags: str) -> None:

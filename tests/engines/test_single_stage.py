@@ -10,7 +10,8 @@ import pytest
 from detector.engines import SingleStage, load_engine
 from detector.errors import ModelError, ProviderError
 
-from .conftest import MakeNetwork, end_to_end_head, raw_head
+from .conftest import MakeNetwork
+from .networks import end_to_end_head, raw_head
 
 BLACK = np.zeros((64, 64, 3), np.uint8)
 
