@@ -13,7 +13,7 @@ import numpy.typing as npt
 from detector.engines.image_network import Image
 from detector.engines.single_stage import MAX_DETECTIONS
 
-__all__ = ["IOU", "FaceFinder", "Faces", "on_opencv", "suppress", "visible"]
+__all__ = ["IOU", "FaceFinder", "Faces", "suppress", "use_opencv", "visible"]
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +56,11 @@ def suppress(xyxy: Floats, scores: Floats, conf: float, iou: float) -> npt.NDArr
 def visible(xyxy: Floats, scores: Floats, height: int, width: int) -> Faces:
     """Boxes clipped to their image, without those of which nothing is left."""
     clipped = np.clip(xyxy, 0, np.array([width, height] * 2, np.float32)).astype(np.float32, copy=False)
-    left = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
-    return clipped[left], scores[left]
+    kept = (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+    return clipped[kept], scores[kept]
 
 
-def on_opencv(name: str, device: str, threads: int | None) -> None:
+def use_opencv(name: str, device: str, threads: int | None) -> None:
     """Settle where a finder that OpenCV runs will run: on the CPU, with no more threads than asked for.
 
     OpenCV has one number of threads for the whole process, so ``threads`` holds for the program's own calls too.

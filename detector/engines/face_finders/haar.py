@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from detector.engines.face_finders.base import IOU, Faces, Floats, on_opencv, suppress, visible
+from detector.engines.face_finders.base import IOU, Faces, Floats, suppress, use_opencv, visible
 from detector.engines.image_network import Image, image_size
 from detector.errors import ModelError
 
@@ -42,7 +42,7 @@ class HaarFinder:
         self.conf, self.iou = conf, iou
         self._cascade = _load()
         self._lock = threading.Lock()  # a cascade keeps the image it works on
-        on_opencv("the cascade", device, threads)
+        use_opencv("the cascade", device, threads)
 
     def __call__(self, image: Image) -> Faces:
         """The faces in one BGR uint8 (H, W, 3) image."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from detector.engines.face_finders.base import IOU, Faces, Floats, on_opencv, suppress, visible
+from detector.engines.face_finders.base import IOU, Faces, Floats, suppress, use_opencv, visible
 from detector.engines.image_network import Image, image_size
 from detector.engines.kinds import Kind, expect, kind_of
 from detector.engines.session import OnnxSession
@@ -64,7 +64,7 @@ class Res10Finder:
         self.conf, self.iou = conf, iou
         path = existing(model, "name OpenCV's res10 network, as .onnx or .caffemodel, with --faces res10=FILE")
         if path.suffix.lower() == ".caffemodel":
-            on_opencv(path.name, device, threads)
+            use_opencv(path.name, device, threads)
             self._network: _Network = _Caffe(path)
         else:
             self._network = _Onnx(path, device, threads)
@@ -140,5 +140,5 @@ def _read_caffe(path: Path) -> Any:  # cv2.dnn.Net
         raise ModelError(f"{path}: there is no prototxt beside it: put its deploy.prototxt into the same folder")
     try:  # from memory: OpenCV opens no path with letters outside the system's code page under Windows
         return read(*(np.frombuffer(file.read_bytes(), np.uint8) for file in (prototxt, path)))
-    except cv2.error as error:
+    except (cv2.error, OSError) as error:
         raise ModelError(f"{path}: OpenCV cannot read it with {prototxt.name}: get both files again") from error
