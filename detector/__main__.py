@@ -9,6 +9,8 @@ import detector
 COMMANDS = {
     "run": "find faces in images, a video, a webcam or a stream",
     "train": "train on your own LabelImg labels",
+    "evaluate": "measure an engine on labelled images",
+    "compare": "set the engines side by side on the same images",
     "export": "turn a checkpoint into a verified ONNX file",
 }
 

@@ -6,6 +6,7 @@ Linzaer/Ultra-Light-Fast-Generic-Face-Detector-1MB, MIT, 640x480). Their files a
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from detector.detections import Detections
 from detector.engines.session import OnnxSession
 
-__all__ = ["PEERS", "Aizoo", "Rfb"]
+__all__ = ["PEERS", "Aizoo", "Rfb", "peer"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -73,6 +74,14 @@ class Rfb:
 
 
 PEERS: dict[str, Callable[..., Aizoo | Rfb]] = {"aizoo": Aizoo, "rfb": Rfb}
+
+
+def peer(text: str) -> tuple[str, Path]:
+    """The value of a flag ``--peer KIND=FILE``."""
+    kind, separator, path = text.partition("=")
+    if kind not in PEERS or not separator or not path:
+        raise argparse.ArgumentTypeError(f"{text} is not KIND=FILE, where KIND is {' or '.join(PEERS)}")
+    return kind, Path(path)
 
 
 def _select(image: Image, boxes: Floats, scores: Floats, conf: float, iou: float = 0.4) -> Detections:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from detector.data.progress import Progress, silent
-from detector.detections import CLASSES, Detections
-from detector.errors import SourceError
-from detector.evaluation.labelled import LabelledImage
-from detector.media import images
-from detector.media.images import Image
+from detector.detections import CLASSES
 from detector.scoring import (
     FACE_SIZES,
     MIN_SIDE,
@@ -22,28 +17,10 @@ from detector.scoring import (
     best_threshold,
     count,
     match,
-    one_class,
     score,
 )
 
-__all__ = ["At", "Figures", "Findings", "find", "measure"]
-
-Detector = Callable[[Image], Detections]
-
-
-@dataclass(frozen=True)
-class Findings:
-    """What several detectors found in the same images.
-
-    Args:
-        labelled: the images that could be read.
-        examples: for each detector the truth and its detections, image by image.
-        unreadable: a line for each image that could not be read.
-    """
-
-    labelled: list[LabelledImage]
-    examples: list[list[Example]]
-    unreadable: list[str]
+__all__ = ["At", "Figures", "measure"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +34,20 @@ class At:
     def threshold(self) -> float:
         """Detections that are at least this sure were counted."""
         return self.overall.threshold
+
+    def content(self) -> dict[str, object]:
+        """All counts and what follows from them, ready for JSON; what is not defined is null."""
+        return {
+            "threshold": self.threshold,
+            "mean_f1": _plain(self.overall.mean_f1),
+            "confusion": {
+                "rows": [*CLASSES, "no face there"],
+                "columns": [*CLASSES, "not found"],
+                "counts": self.overall.counts,
+            },
+            "classes": _classes(self.overall),
+            "by_size": {size: _classes(confusion) for size, confusion in self.by_size.items()},
+        }
 
 
 @dataclass(frozen=True)
@@ -92,80 +83,40 @@ class Figures:
                 }
                 for s in self.scores
             },
-            "at_chosen_threshold": _at(self.chosen),
-            "at_best_threshold": _at(self.best) if self.best else None,
+            "at_chosen_threshold": self.chosen.content(),
+            "at_best_threshold": self.best.content() if self.best else None,
         }
 
 
-def find(detectors: Sequence[Detector], labelled: Sequence[LabelledImage], progress: Progress = silent) -> Findings:
-    """Run detectors over images, each of which is read once.
-
-    Args:
-        detectors: engines that keep both classes of a face (``one_class=False``), down to ``TAIL``.
-        labelled: the images; one that cannot be read is left out for all detectors.
-        progress: wraps the loop.
-    """
-    findings = Findings([], [[] for _ in detectors], [])
-    for image in progress(labelled, "finding faces"):
-        try:
-            picture = images.read(image.path)
-        except SourceError as error:
-            findings.unreadable.append(str(error))
-            continue
-        findings.labelled.append(image)
-        for examples, detector in zip(findings.examples, detectors, strict=True):
-            examples.append(Example(image.truth, detector(picture), image.ignored))
-    return findings
-
-
 def measure(
-    name: str, examples: Sequence[Example], *, conf: float, iou: float, min_side: float = MIN_SIDE
+    name: str, examples: Sequence[Example], shown: Sequence[Example], *, conf: float, min_side: float = MIN_SIDE
 ) -> Figures:  # fmt: skip
-    """Score what :func:`find` returned for one detector.
-
-    Average precision is that of both classes of each face; counts are of one class per face, as people see it, which is
-    derived from the same detections (see :func:`~detector.scoring.one_class`).
+    """Score one engine.
 
     Args:
         name: what the engine is called.
-        examples: the images.
+        examples: the images, with both classes of each face, down to ``TAIL``: for average precision.
+        shown: the same images with one class per face, down to ``LEAST_THRESHOLD``: for counts at a threshold.
         conf: the chosen threshold, 0 to 1.
-        iou: of two boxes that overlap more, the surer is shown.
         min_side: faces under this many px do not count.
 
     Raises:
         MissingExtraError: faster-coco-eval is not installed.
     """
-    shown = [replace(example, found=one_class(example.found, iou)) for example in examples]
     matches = match(shown, min_side=min_side)
     best = best_threshold(matches)
     return Figures(
         name,
         len(examples),
         score(examples, min_side=min_side),
-        at(matches, conf),
-        None if best is None else at(matches, best),
+        _at(matches, conf),
+        None if best is None else _at(matches, best),
     )
 
 
-def at(matches: Matches, threshold: float) -> At:
-    """Counts at one threshold."""
+def _at(matches: Matches, threshold: float) -> At:
     sizes = {size: count(matches.within(*limits), threshold) for size, limits in FACE_SIZES.items()}
     return At(count(matches, threshold), sizes)
-
-
-def _at(point: At) -> dict[str, object]:
-    return {
-        "threshold": point.threshold,
-        "mean_f1": _plain(point.overall.mean_f1),
-        "confusion": {
-            "rows": [*CLASSES, "no face there"],
-            "columns": [*CLASSES, "not found"],
-            "counts": point.overall.counts,
-        },
-        "classes": _classes(point.overall),
-        "by_size": {size: _classes(confusion) for size, confusion in point.by_size.items()},
-    }
 
 
 def _classes(confusion: Confusion) -> dict[str, dict[str, float | int | None]]:

@@ -54,15 +54,20 @@ def load_voc(
     report: Report | None = None,
     progress: Progress = silent,
 ) -> list[LabelledImage]:
-    """Images with LabelImg files; the arguments are those of :func:`detector.data.dataset.load`.
+    """Images with LabelImg files.
 
     Args:
-        annotations, images, class_map, split, report, progress: as there.
+        annotations: folders of XML.
+        images: folders of the images, in the same order.
+        class_map: annotators' names to classes or "ignore".
+        split: CSV file that says which image is in which part.
         part: with ``split``, the images of this part only.
         regions: where detections are ignored.
+        report: collects what is dropped, mended and suspicious.
+        progress: wraps the loops.
 
     Raises:
-        AnnotationError: as there, or no image is in ``part``.
+        AnnotationError: labels that cannot be used, see :func:`detector.data.dataset.load`; or no image in ``part``.
         SourceError: a folder of images cannot be read.
     """
     regions = regions or Regions()

@@ -55,13 +55,14 @@ def describe(figures: Figures) -> str:
 
 def _point(at: At, why: str) -> str:
     confusion = at.overall
-    rows = [(f"at {at.threshold:.2f} ({why})", "faces", "precision", "recall", "F1")]
+    rows: list[Row] = [(f"at {at.threshold:.2f} ({why})", "faces", "precision", "recall", "F1")]
     rows += [(name, *_counts(confusion, name)) for name in CLASSES]
     return aligned(rows)
 
 
 def _sizes(figures: Figures) -> str:
-    rows = [("shorter side, px", f"at {figures.chosen.threshold:.2f}", "faces", "AP50", "precision", "recall", "F1")]
+    at = f"at {figures.chosen.threshold:.2f}"
+    rows: list[Row] = [("shorter side, px", at, "faces", "AP50", "precision", "recall", "F1")]
     for score in figures.scores:
         for size in FACE_SIZES:
             faces, *rest = _counts(figures.chosen.by_size[size], score.name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from detector.errors import MissingExtraError
 from detector.scoring import coco
 from detector.scoring.examples import FACE_SIZES, MIN_SIDE, Example, shorter_side
 
-__all__ = ["ClassScore", "score"]
+__all__ = ["ClassScore", "import_coco_eval", "score"]
 
 
 @dataclass(frozen=True)
@@ -74,16 +75,26 @@ def score(examples: Iterable[Example], *, min_side: float = MIN_SIDE) -> tuple[C
     )
 
 
-def _precision(examples: Sequence[Example], ranges: Sequence[tuple[float, float]]) -> npt.NDArray[np.float64]:
-    """Interpolated precision (IoU 0.5 to 0.95, recall 0 to 1, class, range of sides); NaN where nothing is to find."""
+def import_coco_eval() -> ModuleType:
+    """The optional package that :func:`score` needs.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
     try:
-        from faster_coco_eval import COCO, COCOeval_faster
+        import faster_coco_eval
     except ImportError as error:
         raise MissingExtraError("faster-coco-eval", "score") from error
+    module: ModuleType = faster_coco_eval
+    return module
+
+
+def _precision(examples: Sequence[Example], ranges: Sequence[tuple[float, float]]) -> npt.NDArray[np.float64]:
+    """Interpolated precision (IoU 0.5 to 0.95, recall 0 to 1, class, range of sides); NaN where nothing is to find."""
+    library = import_coco_eval()
     with contextlib.redirect_stdout(None):  # the library reports its progress with print
-        evaluation = COCOeval_faster(
-            COCO(coco.truth(examples)), COCO(coco.found(examples)), iouType="bbox", print_function=_discard
-        )
+        truth, found = library.COCO(coco.truth(examples)), library.COCO(coco.found(examples))
+        evaluation = library.COCOeval_faster(truth, found, iouType="bbox", print_function=_discard)
         evaluation.params.areaRng = [[low**2, high**2 - 1e-6] for low, high in ranges]
         evaluation.params.areaRngLbl = [f"{low:g}-{high:g}" for low, high in ranges]
         evaluation.params.maxDets = [coco.MAX_DETECTIONS]

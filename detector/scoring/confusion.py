@@ -10,10 +10,13 @@ import numpy as np
 from detector.detections import CLASSES
 from detector.scoring.matching import Matches
 
-__all__ = ["Confusion", "best_threshold", "count"]
+__all__ = ["LEAST_THRESHOLD", "Confusion", "best_threshold", "count"]
 
 THRESHOLDS = tuple(step / 100 for step in range(1, 100))
 """Where the best threshold is looked for: numbers that a person types."""
+
+LEAST_THRESHOLD = THRESHOLDS[0]
+"""Detections that are less sure play no part here."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def count(matches: Matches, threshold: float) -> Confusion:
     """The confusion of the detections that are at least ``threshold`` sure."""
     counts = np.zeros((3, 3), np.int64)
     np.add.at(counts, (matches.truth, np.where(matches.confidence >= threshold, matches.found, 2)), 1)
-    np.add.at(counts, (2, matches.false[matches.false_confidence >= threshold]), 1)
+    counts[2, :2] = np.bincount(matches.false[matches.false_confidence >= threshold], minlength=2)
     return Confusion(threshold, tuple(map(tuple, counts.tolist())))
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from detector.detections import Detections
 
-__all__ = ["FACE_SIZES", "MIN_SIDE", "TAIL", "Example", "one_class", "shorter_side"]
+__all__ = ["FACE_SIZES", "MIN_SIDE", "SHOWN_IOU", "TAIL", "Example", "one_class", "shorter_side"]
 
 FACE_SIZES: dict[str, tuple[float, float]] = {"10-16": (10, 16), "16-32": (16, 32), "32-64": (32, 64), "64+": (64, 1e5)}
 """Ranges of a face's shorter side, px, that results are also given by."""
@@ -20,6 +20,9 @@ MIN_SIDE = 10.0
 
 TAIL = 0.005
 """Confidence down to which detections are kept: the end of a precision-recall curve lies there."""
+
+SHOWN_IOU = 0.6
+"""Of two boxes that overlap more than this, people are shown one."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,12 @@ class Example:
     ignored: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
 
 
-def one_class(found: Detections, iou: float) -> Detections:
+def one_class(found: Detections, iou: float = SHOWN_IOU) -> Detections:
     """What people are shown of detections that name both classes of a face: its surer class only.
 
-    Of two boxes that overlap by more than ``iou`` the surer stays, whatever their classes. On detections that were
-    suppressed within each class this gives what an engine with ``one_class=True`` finds itself, but for chains: a box
-    that only a suppressed box of its own class overlapped is lost here (none of 2,800 faces of the validation images).
+    Of two boxes that overlap by more than ``iou`` the surer stays, whatever their classes. On what the single-stage
+    engine finds with ``one_class=False`` this gives what it finds with ``one_class=True``, but for chains: a box that
+    only a suppressed box of its own class overlapped is lost here.
 
     Args:
         found: an engine's detections with ``one_class=False``.

@@ -60,7 +60,7 @@ def match(examples: Iterable[Example], *, min_side: float = MIN_SIDE) -> Matches
     Faces and detections under ``min_side`` px, and detections in an ignored region, are left out, as COCO does.
 
     Args:
-        examples: the images, with one class per detection (see :func:`~detector.scoring.one_class`).
+        examples: the images, with one class per face, as people are shown them.
         min_side: faces whose shorter side is under this many px do not count.
     """
     nothing = Example(Detections.empty(), Detections.empty())  # so that there is something to join

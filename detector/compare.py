@@ -1,0 +1,180 @@
+"""Single-stage against two-step on the same images: ``python -m detector.compare``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+from detector import _cli
+from detector.data.progress import Progress, silent
+from detector.engines import load_engine
+from detector.evaluate import add_image_flags, load_images, say_what_is_missing
+from detector.evaluation.comparison import Comparison, table
+from detector.evaluation.contenders import Contender, find, open_contender
+from detector.evaluation.differences import most_different
+from detector.evaluation.figures import measure
+from detector.evaluation.labelled import LabelledImage
+from detector.evaluation.report import write_report
+from detector.evaluation.timing import COUNTS, cut_faces, time_engines
+from detector.media.images import write_bytes
+from detector.media.outputs import make_folder, refuse_existing
+from detector.scoring import MIN_SIDE
+
+__all__ = ["Comparison", "Contender", "Opener", "build_parser", "compare", "main", "run"]
+
+EXAMPLES = """\
+  python -m detector.compare                                                  on the sample in data/
+  python -m detector.compare --annotations my/xml --images my/photos --out report.html --markdown table.md
+  python -m detector.compare --data my_yolo_folder/data.yaml --faces ssd --faces res10=res10_300x300_ssd.onnx
+
+The single-stage engine stands beside a two-step engine for each --faces. The report holds copies of the images on which
+they differ most: mind whose faces you send around."""
+
+Opener = Callable[[contextlib.ExitStack], list[Contender]]
+"""Loads further engines to compare with; the stack closes them."""
+
+
+def compare(
+    contenders: Sequence[Contender],
+    labelled: Sequence[LabelledImage],
+    *,
+    conf: float = 0.25,
+    min_side: float = MIN_SIDE,
+    counts: Sequence[int] = COUNTS,
+    rounds: int = 15,
+    progress: Progress = silent,
+) -> Comparison:
+    """Score and time engines on the same images, in one run.
+
+    Args:
+        contenders: the engines, at most five; any callables can be made into one.
+        labelled: the images.
+        conf: faces that are at least this sure are shown, 0 to 1.
+        min_side: faces whose shorter side is under this many px neither help nor hurt.
+        counts: numbers of faces to time with.
+        rounds: calls of each engine for each of them.
+        progress: wraps the loops.
+
+    Raises:
+        AnnotationError: no image can be read.
+        MissingExtraError: faster-coco-eval is not installed.
+    """
+    findings = find(contenders, labelled, progress)
+    figures = [
+        measure(contender.name, examples, shown, conf=conf, min_side=min_side)
+        for contender, examples, shown in zip(contenders, findings.examples, findings.shown, strict=True)
+    ]
+    cells = cut_faces(findings.labelled)
+    timings = time_engines(contenders, cells, counts=counts, rounds=rounds, progress=progress) if cells else []
+    differences = most_different(findings, conf, min_side=min_side)
+    return Comparison(figures, timings, differences, findings.labelled, findings.unreadable, min_side)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code, 1 where some images could not be read."""
+    return _cli.run_command(build_parser(), run, argv)
+
+
+def build_parser(command: str = "compare", examples: str = EXAMPLES) -> argparse.ArgumentParser:
+    """The flags of ``python -m detector.compare``, for it and for scripts that compare with other engines too."""
+    parser = _cli.make_parser(command, "Compare the engines on the same labelled images.", examples)
+    add_image_flags(parser)
+    network = parser.add_argument_group("networks")
+    network.add_argument(
+        "--weights", type=Path, metavar="FILE", help="of the single-stage engine (default: the shipped)"
+    )
+    network.add_argument(
+        "--classifier", type=Path, metavar="FILE", help="of the two-step engine (default: the shipped)"
+    )
+    network.add_argument(
+        "--faces", action="append", metavar="FINDER",
+        help="what finds faces in a two-step engine: ssd, ssd=FILE, res10=FILE or haar; repeatable (default: ssd)",
+    )  # fmt: skip
+    network.add_argument("--conf", type=_cli.fraction, default=0.25, help="show faces that are at least this sure")
+    network.add_argument(
+        "--iou", type=_cli.fraction,
+        help="two boxes that overlap more than this are one face (default: 0.6; two-step: 0.45)",
+    )  # fmt: skip
+    network.add_argument(
+        "--imgsz", type=_cli.positive,
+        help="longest side in the networks, px (default: as trained; res10 and haar have their own)",
+    )  # fmt: skip
+    network.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, directml, coreml or openvino")
+    network.add_argument("--threads", type=_cli.positive, help="CPU threads (default: the free cores)")
+    output = parser.add_argument_group("results")
+    output.add_argument("--out", type=Path, metavar="FILE.html", help="write the report, one file that needs no other")
+    output.add_argument("--markdown", type=Path, metavar="FILE.md", help="write the table to a file, not to stdout")
+    output.add_argument("--force", action="store_true", help="replace files that are there already")
+    output.add_argument("--rounds", type=_cli.positive, default=15, help="calls of each engine for each time")
+    return parser
+
+
+def run(args: argparse.Namespace, others: Opener = lambda _: []) -> int:
+    """What the command does with its flags.
+
+    Args:
+        args: from :func:`build_parser`.
+        others: loads engines that are compared as well.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        DetectorError: whatever the user can mend.
+    """
+    outputs = [path for path in (args.out, args.markdown) if path]
+    for path in outputs if not args.force else []:
+        refuse_existing(path)
+    with contextlib.ExitStack() as stack:
+        contenders = [*_ours(args, stack), *others(stack)]
+        comparison = compare(
+            contenders, load_images(args), conf=args.conf, min_side=args.min_side, rounds=args.rounds,
+            progress=_cli.progress_bar,
+        )  # fmt: skip
+    for path in outputs:
+        make_folder(path.parent)
+    if args.markdown:
+        write_bytes(args.markdown, f"{table(comparison)}\n".encode())
+    else:
+        print(table(comparison))
+    if args.out:
+        write_bytes(args.out, write_report(comparison, machine(args.threads), _cli.progress_bar).encode())
+    return say_what_is_missing(comparison.unreadable)
+
+
+def machine(threads: int | None) -> str:
+    """One line about this computer: processor, cores and versions."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    processor = models[0] if models else platform.processor() or platform.machine()
+    limit = f" ({threads} used)" if threads else ""
+    return (
+        f"{processor}, {cores} cores{limit}, {platform.system()}, Python {platform.python_version()}, "
+        f"onnxruntime {version('onnxruntime')}"
+    )
+
+
+def _ours(args: argparse.Namespace, stack: contextlib.ExitStack) -> list[Contender]:
+    load = partial(load_engine, iou=args.iou, device=args.device, threads=args.threads)
+    single = partial(load, "single-stage", weights=args.weights, imgsz=args.imgsz)
+    contenders = [open_contender(stack, "single-stage", single, conf=args.conf, iou=args.iou, second_pass=False)]
+    for faces in args.faces or ["ssd"]:
+        kind, _, file = faces.partition("=")
+        imgsz = None if kind in {"res10", "haar"} else args.imgsz
+        two_step = partial(load, "two-step", weights=args.classifier, faces=faces, imgsz=imgsz)
+        name = f"two-step, {kind}{f' ({Path(file).stem})' if kind == 'ssd' and file else ''}"
+        contenders.append(open_contender(stack, name, two_step, conf=args.conf, iou=args.iou, second_pass=True))
+    return contenders
+
+
+if __name__ == "__main__":
+    sys.exit(main())

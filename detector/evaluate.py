@@ -1,0 +1,214 @@
+"""Measure an engine on labelled images: ``python -m detector.evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from detector import _cli
+from detector.data.report import Report
+from detector.engines import default_weights, load_engine
+from detector.errors import AnnotationError, OutputError
+from detector.evaluation import text
+from detector.evaluation.chart import Chart, Series, document
+from detector.evaluation.contenders import find, open_contender
+from detector.evaluation.figures import Figures, measure
+from detector.evaluation.labelled import LabelledImage, classes_without_faces, load_voc, load_yolo
+from detector.evaluation.regions import Regions
+from detector.media.images import write_bytes
+from detector.media.outputs import make_folder, refuse_existing
+from detector.scoring import MIN_SIDE, SAME_FACE_IOU, export_coco, import_coco_eval
+
+__all__ = ["add_image_flags", "curves", "load_images", "main", "measure", "say_what_is_missing"]
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = """\
+  python -m detector.evaluate                                          on the sample in data/
+  python -m detector.evaluate --annotations my/xml --images my/photos --map bare=without_mask
+  python -m detector.evaluate --annotations a/xml --images a/jpg --split split.csv --part val --json figures.json
+  python -m detector.evaluate --data my_yolo_folder/data.yaml --weights runs/mine/mask_detector.onnx --curves pr.svg
+
+Average precision is COCO's, over all confidences, of what the network thinks of both classes of each face. Precision,
+recall, F1 and the confusion are those of what people are shown: one class per face, from --conf on. A face and a
+detection are the same if they overlap by half (IoU 0.5). A figure that no face speaks for is shown as –."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code, 1 where some images could not be read."""
+    return _cli.run_command(build_parser(), _command, argv)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of ``python -m detector.evaluate``."""
+    parser = _cli.make_parser("evaluate", "Measure an engine on labelled images.", EXAMPLES)
+    add_image_flags(parser)
+    _cli.add_engine_flags(parser)
+    output = parser.add_argument_group("results")
+    output.add_argument("--json", metavar="FILE", help="write all figures as JSON (- for stdout)")
+    output.add_argument("--curves", type=Path, metavar="FILE.svg", help="draw the precision-recall curves")
+    output.add_argument(
+        "--coco", type=Path, metavar="FOLDER", help="write ground_truth.json and detections.json for pycocotools"
+    )
+    output.add_argument("--force", action="store_true", help="replace files that are there already")
+    return parser
+
+
+def add_image_flags(parser: argparse.ArgumentParser) -> None:
+    """Which labelled images to measure on, alike in ``evaluate`` and ``compare``."""
+    group = parser.add_argument_group("labelled images")
+    group.add_argument(
+        "--annotations", type=Path, action="append", metavar="FOLDER",
+        help="LabelImg XML; repeatable (default: data/annotations)",
+    )  # fmt: skip
+    group.add_argument(
+        "--images", type=Path, action="append", metavar="FOLDER", help="their images; repeatable (default: data/images)"
+    )
+    group.add_argument("--data", type=Path, metavar="YAML", help="instead of these: the data.yaml of a YOLO folder")
+    group.add_argument("--split", type=Path, metavar="CSV", help="which image is in which part (columns image, split)")
+    group.add_argument("--part", default="val", help="with --split or --data: the part to measure on")
+    group.add_argument(
+        "--map", type=_name_and_class, action="append", default=[], metavar="NAME=CLASS",
+        help="what one of your class names means: with_mask, without_mask or ignore; repeatable",
+    )  # fmt: skip
+    group.add_argument(
+        "--ignore", type=Path, metavar="CSV",
+        help="regions where a detection is no false alarm (columns image, xmin, ymin, xmax, ymax, optionally set)",
+    )  # fmt: skip
+    group.add_argument(
+        "--min-side", type=_cli.positive, default=int(MIN_SIDE), metavar="PX",
+        help="faces whose shorter side is under this neither help nor hurt",
+    )  # fmt: skip
+
+
+def load_images(args: argparse.Namespace) -> list[LabelledImage]:
+    """The images that the flags of :func:`add_image_flags` name.
+
+    Raises:
+        AnnotationError: flags that do not go together, or labels that cannot be used.
+        SourceError: images that cannot be read.
+        MissingExtraError: what scores them is not installed.
+    """
+    import_coco_eval()  # now, not after minutes of finding faces
+    if args.data and (args.annotations or args.images or args.split):
+        raise AnnotationError("--data already names images and labels: leave out --annotations, --images and --split")
+    if bool(args.annotations) != bool(args.images):
+        raise AnnotationError("--annotations and --images belong together: give both, or none for the sample in data/")
+    regions, report = Regions(args.ignore), Report()
+    if args.data:
+        labelled = load_yolo(
+            args.data, class_map=dict(args.map), part=args.part, regions=regions, progress=_cli.progress_bar
+        )
+    else:
+        sample = default_weights().parents[1] / "data"
+        labelled = load_voc(
+            args.annotations or [sample / "annotations"], args.images or [sample / "images"],
+            class_map=dict(args.map), split=args.split, part=args.part, regions=regions, report=report,
+            progress=_cli.progress_bar,
+        )  # fmt: skip
+    _say_what_was_wrong(report)
+    if regions.all_unused:
+        log.warning("warning: %s: no region is in any of these images: check --ignore", args.ignore)
+    for name in classes_without_faces(labelled, args.min_side):
+        log.warning(
+            "warning: no face of %d px or more is labelled %s: its recall is not defined (%s)",
+            args.min_side, name, text.UNDEFINED,
+        )  # fmt: skip
+    return labelled
+
+
+def curves(figures: Figures) -> Chart:
+    """The precision-recall curve of each class that has faces."""
+    steps = [(tick / 5, f"{tick / 5:g}") for tick in range(6)]
+    series = [
+        Series(
+            f"{score.name}: AP50 {score.ap50:.3f} ({score.support} faces)",
+            [(index / (len(score.curve) - 1), precision) for index, precision in enumerate(score.curve)],
+            markers=20,
+        )
+        for score in figures.scores
+        if score.support
+    ]
+    title = f"Precision against recall, {figures.name}, {figures.images} images"
+    return Chart(title, "recall", f"precision (IoU {SAME_FACE_IOU})", steps, steps, series)
+
+
+def say_what_is_missing(unreadable: Sequence[str]) -> int:
+    """Log the images that could not be read; returns the exit code that this deserves."""
+    for line in unreadable:
+        log.warning("left out: %s", line)
+    return _cli.EXIT_PARTIAL if unreadable else _cli.EXIT_OK
+
+
+def _command(args: argparse.Namespace) -> int:
+    _check_outputs(args)
+    labelled = load_images(args)
+    name = f"{args.engine} ({args.weights.name})" if args.weights else args.engine
+    with contextlib.ExitStack() as stack:
+        load = partial(
+            load_engine, args.engine, weights=args.weights, faces=args.faces, iou=args.iou, imgsz=args.imgsz,
+            device=args.device, threads=args.threads,
+        )  # fmt: skip
+        contender = open_contender(
+            stack, name, load, conf=args.conf, iou=args.iou, second_pass=args.engine == "two-step"
+        )  # fmt: skip
+        findings = find([contender], labelled, _cli.progress_bar)
+    (examples,), (shown,) = findings.examples, findings.shown
+    figures = measure(name, examples, shown, conf=args.conf, min_side=args.min_side)
+    print(text.describe(figures), file=sys.stderr if args.json == "-" else sys.stdout)
+    if args.json == "-":
+        print(_json(figures, args.min_side), end="")
+    elif args.json:
+        make_folder(Path(args.json).parent)
+        write_bytes(Path(args.json), _json(figures, args.min_side).encode())
+    if args.curves:
+        make_folder(args.curves.parent)
+        write_bytes(args.curves, document(curves(figures)).encode())
+    if args.coco:
+        make_folder(args.coco)
+        sizes = [(image.title, *image.size) for image in findings.labelled]
+        export_coco(args.coco, examples, sizes, min_side=args.min_side)
+    return say_what_is_missing(findings.unreadable)
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    """Refuse before minutes of work what could not be written after them."""
+    if args.curves and args.curves.suffix.lower() != ".svg":
+        raise OutputError(f"--curves {args.curves}: curves are drawn as SVG: name a file that ends in .svg")
+    paths = [args.curves] if args.curves else []
+    paths += [Path(args.json)] if args.json and args.json != "-" else []
+    paths += [args.coco / "ground_truth.json", args.coco / "detections.json"] if args.coco else []
+    for path in paths if not args.force else []:
+        refuse_existing(path)
+
+
+def _json(figures: Figures, min_side: float) -> str:
+    content = {"min_side": min_side, "same_face_iou": SAME_FACE_IOU, **figures.content()}
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def _name_and_class(text: str) -> tuple[str, str]:
+    name, separator, target = text.rpartition("=")
+    if not (name and separator and target):
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=CLASS")
+    return name, target
+
+
+def _say_what_was_wrong(report: Report) -> None:
+    for line in report.warnings:
+        log.warning("warning: %s", line)
+    notes = [note for notes in (report.dropped, report.mended, report.suspicious) for note in notes]
+    for note in notes:
+        log.debug("%s %s: %s", note.kind, note.file, note.reason)
+    if notes:
+        log.warning("%d labels or images were left out, mended or look wrong: -v lists them", len(notes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""Several engines on the same images: the table that says which is ahead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from detector.detections import CLASSES
+from detector.evaluation import text
+from detector.evaluation.chart import Chart, Series, ticks_up_to
+from detector.evaluation.differences import Difference
+from detector.evaluation.figures import Figures
+from detector.evaluation.labelled import LabelledImage
+from detector.evaluation.timing import CANVAS, Timing
+from detector.scoring import FACE_SIZES
+
+__all__ = ["Comparison", "Row", "recall_chart", "table", "table_rows", "time_chart"]
+
+TIMED = (1, 16)
+"""Numbers of faces that the table has the time for."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The outcome of a comparison.
+
+    Args:
+        figures: one for each engine, in the order of the table.
+        timings: from the fewest faces to the most; none where there was no face to time with.
+        differences: the images on which the engines differ most.
+        labelled: the images that all engines saw.
+        unreadable: a line for each image that could not be read.
+        min_side: faces under this many px did not count.
+    """
+
+    figures: Sequence[Figures]
+    timings: Sequence[Timing]
+    differences: Sequence[Difference]
+    labelled: Sequence[LabelledImage]
+    unreadable: Sequence[str]
+    min_side: float
+
+    @property
+    def names(self) -> list[str]:
+        """The engines."""
+        return [figures.name for figures in self.figures]
+
+    @property
+    def threshold(self) -> float:
+        """Faces that are at least this sure were shown."""
+        return self.figures[0].chosen.threshold
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table.
+
+    Args:
+        label: what it says.
+        cells: one for each engine.
+        best: whether the engine's cell is the best, or as good as it once rounded; none if all are the same.
+    """
+
+    label: str
+    cells: tuple[str, ...]
+    best: tuple[bool, ...]
+
+
+def table_rows(comparison: Comparison) -> list[Row]:
+    """The rows: average precision, what is found at the threshold, and time."""
+    figures, at = comparison.figures, f"at {comparison.threshold:.2f}"
+    rows = [
+        _row(f"AP50 `{name}` ({figures[0].scores[index].support} faces)", [f.scores[index].ap50 for f in figures])
+        for index, name in enumerate(CLASSES)
+    ]
+    rows += [
+        _row(f"masked faces found {at} (recall)", [f.chosen.overall.recall("with_mask") for f in figures]),
+        _row(f"right among them (precision) {at}", [f.chosen.overall.precision("with_mask") for f in figures]),
+        _row(f"mean F1 {at}", [f.chosen.overall.mean_f1 for f in figures]),
+        _best_f1(figures),
+    ]
+    for timing in comparison.timings:
+        if timing.faces in TIMED:
+            label = f"ms at {timing.faces} face{'' if timing.faces == 1 else 's'}, {CANVAS[0]}x{CANVAS[1]}"
+            rows.append(_row(label, timing.ms, lambda ms: f"{ms:.1f}", lowest=True))
+    return rows
+
+
+def table(comparison: Comparison) -> str:
+    """The table in Markdown, the best of each row in bold."""
+    rows = [
+        (row.label, *(f"**{cell}**" if best else cell for cell, best in zip(row.cells, row.best, strict=True)))
+        for row in table_rows(comparison)
+    ]
+    return text.markdown([("", *comparison.names), *rows])
+
+
+def time_chart(comparison: Comparison) -> Chart:
+    """Milliseconds per image against the number of faces; each step to the right is twice the faces."""
+    timings = comparison.timings
+    positions = [(float(index), str(timing.faces)) for index, timing in enumerate(timings)]
+    series = [
+        Series(name, [(float(index), timing.ms[engine]) for index, timing in enumerate(timings)])
+        for engine, name in enumerate(comparison.names)
+    ]
+    highest = max(max(timing.ms) for timing in timings)
+    title = "Time per image against the number of faces in it: " + ", ".join(
+        f"{name} {timings[0].ms[engine]:.0f} ms at {timings[0].faces}, {timings[-1].ms[engine]:.0f} ms at "
+        f"{timings[-1].faces}"
+        for engine, name in enumerate(comparison.names)
+    )
+    return Chart(title, "faces in the picture", "ms per image", positions, ticks_up_to(highest), series)
+
+
+def recall_chart(comparison: Comparison) -> Chart:
+    """Share of the masked faces found, by their size."""
+    support = {size: comparison.figures[0].chosen.by_size[size].support("with_mask") for size in FACE_SIZES}
+    positions = [(float(index), f"{size} ({support[size]})") for index, size in enumerate(FACE_SIZES)]
+    steps = [(tick / 5, f"{tick / 5:g}") for tick in range(6)]
+    series = [
+        Series(
+            figures.name,
+            [(float(i), figures.chosen.by_size[size].recall("with_mask")) for i, size in enumerate(FACE_SIZES)],
+        )
+        for figures in comparison.figures
+    ]
+    title = "Masked faces found, by size: " + "; ".join(
+        f"{one.name} "
+        + ", ".join(f"{text.number(y)} at {size} px" for size, (_, y) in zip(support, one.points, strict=True))
+        for one in series
+    )
+    return Chart(title, "shorter side in px (masked faces)", "masked faces found", positions, steps, series)
+
+
+def _row(
+    label: str, values: Sequence[float], write: Callable[[float], str] = text.number, *, lowest: bool = False
+) -> Row:  # fmt: skip
+    cells = tuple(text.UNDEFINED if math.isnan(value) else write(value) for value in values)
+    return Row(label, cells, _best(values, cells, lowest=lowest))
+
+
+def _best(values: Sequence[float], cells: Sequence[str], *, lowest: bool = False) -> tuple[bool, ...]:
+    known = [value for value in values if not math.isnan(value)]
+    if not known or len(set(cells)) == 1:
+        return (False,) * len(cells)
+    first = cells[list(values).index(min(known) if lowest else max(known))]
+    return tuple(cell == first for cell in cells)
+
+
+def _best_f1(figures: Sequence[Figures]) -> Row:
+    """Confidences of different engines mean different things, so each is also shown at its own best threshold."""
+    values = [f.best.overall.mean_f1 if f.best else math.nan for f in figures]
+    best = _best(values, [text.number(value) for value in values])
+    cells = tuple(
+        f"{text.number(value)} (at {f.best.threshold:.2f})" if f.best else text.UNDEFINED
+        for value, f in zip(values, figures, strict=True)
+    )
+    return Row("mean F1 at the engine's best threshold", cells, best)

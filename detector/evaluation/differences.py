@@ -1,0 +1,79 @@
+"""The images on which engines differ most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from detector.detections import Detections
+from detector.evaluation.contenders import Findings
+from detector.evaluation.labelled import LabelledImage
+from detector.scoring import match
+
+__all__ = ["Difference", "Verdict", "most_different"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How one engine did on one image.
+
+    Args:
+        found: what it shows at the threshold.
+        right, wrong, missed: labelled faces that it found, found under the other class, did not find.
+        false: faces that it found where none is.
+    """
+
+    found: Detections
+    right: int
+    wrong: int
+    missed: int
+    false: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """An image and what each engine made of it.
+
+    Args:
+        image: the image.
+        amount: faces that some engines got right and others not, plus how far apart their false alarms are.
+        verdicts: one for each engine.
+    """
+
+    image: LabelledImage
+    amount: int
+    verdicts: tuple[Verdict, ...]
+
+
+def most_different(findings: Findings, threshold: float, *, min_side: float, most: int = 12) -> list[Difference]:
+    """The images with the greatest differences, the greatest first; fewer than ``most`` if the engines agree on others.
+
+    Args:
+        findings: what the engines found.
+        threshold: detections that are at least this sure are shown.
+        min_side: faces under this many px do not count.
+        most: at most so many images.
+    """
+    differences = []
+    for index, image in enumerate(findings.labelled):
+        right, verdicts = [], []
+        for examples in findings.shown:
+            matches = match([examples[index]], min_side=min_side)
+            seen = matches.confidence >= threshold
+            correct = seen & (matches.found == matches.truth)
+            right.append(correct)
+            verdicts.append(
+                Verdict(
+                    examples[index].found[examples[index].found.confidence >= threshold],
+                    right=int(correct.sum()),
+                    wrong=int((seen & ~correct).sum()),
+                    missed=int((~seen).sum()),
+                    false=int((matches.false_confidence >= threshold).sum()),
+                )
+            )
+        torn = np.any(right, axis=0) & ~np.all(right, axis=0)
+        alarms = [verdict.false for verdict in verdicts]
+        differences.append(Difference(image, int(torn.sum()) + max(alarms) - min(alarms), tuple(verdicts)))
+    differences.sort(key=lambda difference: -difference.amount)  # stable: images that tie keep their order
+    return [difference for difference in differences[:most] if difference.amount]
