@@ -148,7 +148,6 @@ def say_what_is_missing(unreadable: Sequence[str]) -> int:
 
 def _command(args: argparse.Namespace) -> int:
     _check_outputs(args)
-    labelled = load_images(args)
     name = f"{args.engine} ({args.weights.name})" if args.weights else args.engine
     with contextlib.ExitStack() as stack:
         load = partial(
@@ -158,7 +157,7 @@ def _command(args: argparse.Namespace) -> int:
         contender = open_contender(
             stack, name, load, conf=args.conf, iou=args.iou, second_pass=args.engine == "two-step"
         )  # fmt: skip
-        findings = find([contender], labelled, _cli.progress_bar)
+        findings = find([contender], load_images(args), _cli.progress_bar)
     (examples,), (shown,) = findings.examples, findings.shown
     figures = measure(name, examples, shown, conf=args.conf, min_side=args.min_side)
     print(text.describe(figures), file=sys.stderr if args.json == "-" else sys.stdout)

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from detector.detections import CLASSES, Detections
-from detector.scoring import Example, score
+from detector.scoring import Confusion, Example, best_threshold, count, export_coco, match, one_class, score
 
 
 def faces(*rows: tuple[float, float, float, float, str]) -> Detections:
@@ -93,3 +94,138 @@ def test_faces_are_also_counted_by_size() -> None:
 def test_a_detection_counts_only_in_its_own_image() -> None:
     one, other = Example(faces(MASKED), Detections.empty()), Example(Detections.empty(), faces(MASKED))
     assert ap50(one, other)[0] == 0
+
+
+def at(threshold: float, *examples: Example, min_side: float = 10) -> Confusion:
+    return count(match(examples, min_side=min_side), threshold)
+
+
+def test_the_curve_is_the_one_whose_mean_is_the_average_precision() -> None:
+    found = faces((10, 10, 40, 0.9, "without_mask"), (100, 10, 40, 0.8, "without_mask"))
+    masked, bare = score([Example(faces(MASKED, BARE), found)])
+    assert len(bare.curve) == 101
+    assert np.mean(bare.curve) == pytest.approx(bare.ap50)
+    assert set(masked.curve) == {0.0}
+
+
+def test_confusion_counts_every_face_and_every_false_alarm_once() -> None:
+    truth = faces(MASKED, BARE, (200, 10, 40, 1, "with_mask"), (300, 10, 40, 1, "without_mask"))
+    found = faces(
+        (10, 10, 40, 0.9, "with_mask"),  # right
+        (12, 10, 40, 0.8, "with_mask"),  # the same face again: nothing is left for it
+        (100, 10, 40, 0.7, "with_mask"),  # under the wrong name
+        (500, 10, 40, 0.6, "without_mask"),  # nothing there
+        (300, 10, 40, 0.2, "without_mask"),  # not sure enough
+    )  # fmt: skip
+    confusion = at(0.5, Example(truth, found))
+    assert confusion.counts == ((1, 0, 1), (1, 0, 1), (1, 1, 0))
+    assert (confusion.support("with_mask"), confusion.support("without_mask")) == (2, 2)
+    assert (confusion.precision("with_mask"), confusion.recall("with_mask")) == (pytest.approx(1 / 3), 0.5)
+    assert confusion.f1("with_mask") == pytest.approx(0.4)
+    assert (confusion.precision("without_mask"), confusion.f1("without_mask")) == (0, 0)
+    assert confusion.mean_f1 == pytest.approx(0.2)
+
+
+def test_a_face_goes_to_the_surest_detection_and_a_detection_to_the_face_it_overlaps_most() -> None:
+    truth = faces((0, 0, 40, 1, "with_mask"), (12, 0, 40, 1, "without_mask"))
+    found = faces((10, 0, 40, 0.9, "without_mask"), (1, 0, 40, 0.8, "with_mask"))
+    assert at(0.5, Example(truth, found)).counts == ((1, 0, 0), (0, 1, 0), (0, 0, 0))
+
+
+def test_what_is_not_counted_is_neither_missed_nor_false_at_a_threshold_too() -> None:
+    tiny, region = (200, 200, 9, 1, "with_mask"), np.array([[300, 300, 400, 400]], np.float32)
+    nothing = ((0, 0, 0),) * 3
+    assert at(0.5, Example(faces(tiny), Detections.empty())).counts == nothing
+    assert at(0.5, Example(faces(tiny), faces(tiny))).counts == nothing
+    assert at(0.5, Example(Detections.empty(), faces(tiny))).counts == nothing
+    inside = faces((310, 310, 40, 0.9, "with_mask"), (350, 350, 40, 0.9, "without_mask"))
+    assert at(0.5, Example(Detections.empty(), inside, region)).counts == nothing
+    assert at(0.5, Example(Detections.empty(), inside)).counts[2] == (1, 1, 0)
+
+
+def test_a_detection_on_a_face_has_the_faces_size_and_a_false_one_its_own() -> None:
+    truth = faces((0, 0, 40, 1, "with_mask"))
+    found = faces((0, 0, 30, 0.9, "with_mask"), (100, 0, 20, 0.9, "with_mask"))
+    matches = match([Example(truth, found)])
+    assert count(matches.within(32, 64), 0.5).counts == ((1, 0, 0), (0, 0, 0), (0, 0, 0))
+    assert count(matches.within(16, 32), 0.5).counts == ((0, 0, 0), (0, 0, 0), (1, 0, 0))
+
+
+def test_the_best_threshold_is_the_middle_of_those_with_the_highest_mean_f1() -> None:
+    found = faces((10, 10, 40, 0.8, "with_mask"), (500, 10, 40, 0.4, "with_mask"))
+    assert best_threshold(match([Example(faces(MASKED), found)])) == pytest.approx(0.61)  # of 0.41 to 0.80
+    assert best_threshold(match([Example(Detections.empty(), found)])) is None
+
+
+def test_without_faces_or_detections_there_are_no_figures() -> None:
+    confusion = at(0.5)
+    assert confusion.counts == ((0, 0, 0),) * 3
+    assert math.isnan(confusion.precision("with_mask"))
+    assert math.isnan(confusion.recall("with_mask"))
+    assert math.isnan(confusion.mean_f1)
+    missed = at(0.5, Example(faces(MASKED), Detections.empty()))
+    assert (missed.recall("with_mask"), missed.f1("with_mask"), missed.mean_f1) == (0, 0, 0)
+    assert math.isnan(missed.precision("with_mask"))
+
+
+def test_people_are_shown_the_surer_class_of_each_face() -> None:
+    both = faces(
+        (10, 10, 40, 0.3, "with_mask"), (10, 10, 40, 0.6, "without_mask"), (100, 10, 40, 0.5, "with_mask"),
+        (104, 10, 40, 0.4, "without_mask"),
+    )  # fmt: skip
+    shown = one_class(both)
+    assert (shown.names, len(one_class(both, iou=0.95))) == (["without_mask", "with_mask"], 3)
+    assert len(one_class(Detections.empty())) == 0
+
+
+def noisy(seed: int, images: int = 12) -> list[Example]:
+    """Faces of all sizes, found more or less, with ignored regions and false alarms."""
+    random = np.random.default_rng(seed)
+    examples = []
+    for _ in range(images):
+        corner, size = (
+            random.uniform(0, 500, (10, 2)),
+            random.uniform(6, 90, (10, 1)) * random.uniform(0.6, 1.4, (10, 2)),
+        )
+        xyxy = np.concatenate([corner, corner + size], axis=1).astype(np.float32)
+        class_id = random.integers(0, 2, 10)
+        moved = np.tile(xyxy, (2, 1)) + random.normal(0, 4, (20, 4)).astype(np.float32)
+        moved[:, 2:] = np.maximum(moved[:, 2:], moved[:, :2] + 1)
+        named = np.where(random.random(20) < 0.8, np.tile(class_id, 2), random.integers(0, 2, 20))
+        found = Detections(moved, random.random(20).astype(np.float32), named)
+        examples.append(Example(Detections(xyxy[:8], np.ones(8, np.float32), class_id[:8]), found, xyxy[8:]))
+    return examples
+
+
+def test_pycocotools_computes_the_same_from_the_exported_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coco, cocoeval = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
+    examples = noisy(0)
+    truth, found = export_coco(tmp_path, examples, [(f"{i}.jpg", 600, 600) for i in range(len(examples))], min_side=10)
+    evaluation = cocoeval.COCOeval(coco.COCO(str(truth)), coco.COCO(str(found)), "bbox")
+    evaluation.params.areaRng, evaluation.params.areaRngLbl = [[10**2, 1e10]], ["all"]
+    evaluation.params.maxDets = [300]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    capsys.readouterr()
+    precision = evaluation.eval["precision"][..., 0, 0].mean(axis=1)  # (IoU, class)
+    ours = score(examples, min_side=10)
+    assert 0.1 < ours[0].ap50 < 0.9
+    assert [s.ap50 for s in ours] == pytest.approx(precision[0].tolist(), abs=1e-3)
+    assert [s.ap50_95 for s in ours] == pytest.approx(precision.mean(axis=0).tolist(), abs=1e-3)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_counts_agree_with_cocos_own_where_classes_play_no_part(seed: int) -> None:
+    """With one class, the recall of all detections is where COCO's curve ends."""
+    same = [
+        Example(Detections(e.truth.xyxy, e.truth.confidence, e.truth.class_id * 0),
+                Detections(e.found.xyxy, e.found.confidence, e.found.class_id * 0), e.ignored)
+        for e in noisy(seed)
+    ]  # fmt: skip
+    masked, _ = score(same)
+    confusion = at(0.0, *same)
+    end = sum(value > 0 for value in masked.curve) / 101  # COCO's precision is 0 past the last recall
+    assert confusion.recall("with_mask") == pytest.approx(end, abs=0.011)
+    assert confusion.support("with_mask") == masked.support

@@ -1,0 +1,359 @@
+"""``python -m detector.evaluate`` as a person uses it, and the parts that it and ``compare`` are made of."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lxml import etree
+
+from detector import evaluate
+from detector.data import dataset, voc
+from detector.engines import load_engine
+from detector.errors import AnnotationError
+from detector.evaluation.chart import Chart, Series, draw_chart, ticks_up_to
+from detector.evaluation.contenders import Contender, find
+from detector.evaluation.labelled import load_voc, load_yolo
+from detector.evaluation.regions import Regions
+from detector.media import images
+from detector.scoring import one_class
+
+from .engines.networks import make_classifier, make_ssd
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "data"
+RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # BGR; to the small classifier mask, no mask, background
+NAMES = {RED: "with_mask", GREEN: "without_mask"}
+PLACES = ((0, 0), (40, 0), (0, 40))
+
+
+def make_set(folder: Path, *pictures: tuple[tuple[int, int, int], ...]) -> Path:
+    """Pictures with squares of 20 px in these colours; red and green ones are labelled as faces."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "annotations").mkdir()
+    for number, colours in enumerate(pictures):
+        picture, boxes = np.zeros((64, 64, 3), np.uint8), []
+        for colour, (x, y) in zip(colours, PLACES, strict=False):
+            picture[y : y + 20, x : x + 20] = colour
+            boxes += [voc.Box(NAMES[colour], x, y, x + 20, y + 20)] if colour in NAMES else []
+        images.write(folder / "images" / f"{number}.png", picture)
+        label = voc.Annotation(f"{number}.png", "images", (64, 64), tuple(boxes))
+        voc.write(folder / "annotations" / f"{number}.xml", label)
+    return folder
+
+
+def flags_of(folder: Path) -> list[str]:
+    return ["--annotations", str(folder / "annotations"), "--images", str(folder / "images")]
+
+
+def two_step(folder: Path, steepness: float = 50.0) -> list[str]:
+    """The flags of an engine that finds a face at each of ``PLACES`` and tells them by their colour."""
+    finder = make_ssd(
+        folder, *((x, y, x + 20, y + 20, score) for (x, y), score in zip(PLACES, (0.9, 0.8, 0.7), strict=True))
+    )
+    classifier = make_classifier(folder, steepness=steepness)
+    return ["--engine", "two-step", "--weights", str(classifier), "--faces", f"ssd={finder}"]
+
+
+def figures(path: Path) -> dict[str, dict[str, object]]:
+    content: dict[str, dict[str, object]] = json.loads(path.read_text())
+    return content
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that the command writes about the sample."""
+    out = tmp_path_factory.mktemp("evaluated")
+    flags = ["--json", str(out / "f.json"), "--curves", str(out / "c.svg"), "--coco", str(out / "coco")]
+    assert evaluate.main([*flags, "--threads", "1"]) == 0
+    return out
+
+
+def test_a_fresh_process_evaluates_without_torch(tmp_path: Path) -> None:
+    make_set(tmp_path / "set", (RED,))
+    code = (
+        "import sys, detector.evaluate, detector.compare; code = detector.evaluate.main();"
+        "print({'torch', 'ultralytics', 'matplotlib'} & set(sys.modules) or 'light'); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *flags_of(tmp_path / "set")],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "light"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]  # nothing is written unasked
+
+
+def test_the_sample_is_measured_without_any_flag(sample: Path) -> None:
+    content = figures(sample / "f.json")
+    assert content["images"] == len(images.list_images(DATA / "images"))
+    assert content["average_precision"]["with_mask"]["ap50"] >= 0.9
+    assert content["at_chosen_threshold"]["threshold"] == 0.25
+    assert content["at_best_threshold"]["mean_f1"] >= content["at_chosen_threshold"]["mean_f1"]
+
+
+def test_the_exported_files_hold_every_image_and_face(sample: Path) -> None:
+    truth, found = (
+        json.loads((sample / "coco" / f"{name}.json").read_text()) for name in ("ground_truth", "detections")
+    )
+    assert {image["file_name"] for image in truth["images"]} == {
+        f"data/{path.name}" for path in images.list_images(DATA / "images")
+    }
+    assert len(truth["annotations"]) == sum(
+        score["faces"] for score in figures(sample / "f.json")["average_precision"].values()
+    )
+    assert found["images"] == truth["images"]
+    assert min(face["score"] for face in found["annotations"]) < 0.05  # a curve needs its end
+
+
+def test_the_curves_are_a_picture_of_their_own(sample: Path) -> None:
+    root = etree.fromstring((sample / "c.svg").read_bytes())
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    words = " ".join(text for text in root.itertext() if text.strip())
+    assert "with_mask: AP50 " in words
+    assert "recall" in words
+
+
+def test_what_is_shown_is_what_the_engine_shows_people() -> None:
+    with load_engine(conf=0.005, one_class=False, threads=1) as both, load_engine(conf=0.05, threads=1) as usual:
+        for name in ("video_call_six.jpg", "hopper_mask_under_nose.jpg", "collins_mask_on_chin.jpg"):
+            picture = images.read(DATA / "images" / name)
+            derived, real = one_class(both(picture)), usual(picture)
+            derived = derived[derived.confidence > 0.05]
+            np.testing.assert_array_equal(derived.xyxy, real.xyxy)
+            np.testing.assert_array_equal(derived.class_id, real.class_id)
+
+
+def test_the_two_step_engine_is_measured_the_same_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_set(tmp_path / "set", (RED, GREEN, BLUE), (GREEN, GREEN, RED))
+    assert evaluate.main([*flags_of(folder), *two_step(tmp_path), "--json", str(tmp_path / "f.json")]) == 0
+    content = figures(tmp_path / "f.json")
+    assert content["engine"].startswith("two-step")
+    assert [score["ap50"] for score in content["average_precision"].values()] == [1, 1]
+    assert content["at_chosen_threshold"]["confusion"]["counts"] == [[2, 0, 0], [0, 3, 0], [0, 0, 0]]
+    assert "two-step" in capsys.readouterr().out
+
+
+def test_what_the_classifier_takes_for_background_is_no_false_alarm(tmp_path: Path) -> None:
+    """Not even where the likelier class alone would be sure enough."""
+    folder = make_set(tmp_path / "set", (RED, GREEN, BLUE))
+    flags = [*two_step(tmp_path, steepness=1.0), "--conf", "0.1", "--json", str(tmp_path / "f.json")]
+    assert evaluate.main([*flags_of(folder), *flags]) == 0
+    assert figures(tmp_path / "f.json")["at_chosen_threshold"]["confusion"]["counts"][2] == [0, 0, 0]
+
+
+def test_a_yolo_folder_with_its_own_names_gives_the_figures_of_its_annotations(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", (RED, GREEN), (GREEN, RED, RED))
+    yolo = tmp_path / "yolo"
+    for kind in ("images", "labels"):
+        (yolo / kind / "val").mkdir(parents=True)
+    for sample in dataset.load([folder / "annotations"], [folder / "images"]):
+        (yolo / "images" / "val" / sample.image.name).write_bytes(sample.image.read_bytes())
+        lines = [
+            f"{1 - class_id} {(x1 + x2) / 128} {(y1 + y2) / 128} {(x2 - x1) / 64} {(y2 - y1) / 64}"
+            for (x1, y1, x2, y2), class_id in zip(
+                sample.truth.xyxy.tolist(), sample.truth.class_id.tolist(), strict=True
+            )
+        ]
+        (yolo / "labels" / "val" / f"{sample.image.stem}.txt").write_text("\n".join(lines))
+    (yolo / "data.yaml").write_text("val: images/val\nnames: [bare, Mask]\n")
+    engine = two_step(tmp_path)
+    assert evaluate.main([*flags_of(folder), *engine, "--json", str(tmp_path / "voc.json")]) == 0
+    of_yolo = ["--data", str(yolo / "data.yaml"), "--map", "bare=without_mask"]
+    assert evaluate.main([*of_yolo, *engine, "--json", str(tmp_path / "yolo.json")]) == 0
+    assert figures(tmp_path / "voc.json") == figures(tmp_path / "yolo.json")
+
+
+def test_only_the_part_that_is_asked_for_is_measured(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", (RED,), (GREEN,), (RED, GREEN))
+    split = tmp_path / "split.csv"
+    split.write_text("image,split\n0.png,train\n1.png,val\n2.png,val\n")
+    labelled = load_voc([folder / "annotations"], [folder / "images"], split=split)
+    assert [image.path.name for image in labelled] == ["1.png", "2.png"]
+    with pytest.raises(AnnotationError, match=r"--part test: it has train, val"):
+        load_voc([folder / "annotations"], [folder / "images"], split=split, part="test")
+
+
+def test_a_detection_in_an_ignored_region_is_no_false_alarm(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", (RED, GREEN, BLUE))
+    regions = tmp_path / "ignored.csv"
+    regions.write_text("set,image,xmin,ymin,xmax,ymax\nset,0.png,0,40,20,60\n")
+    picture = images.read(folder / "images" / "0.png")
+    picture[40:60, 0:20] = RED  # a face that nobody labelled
+    images.write(folder / "images" / "0.png", picture)
+    counts = []
+    for number, more in enumerate(([], ["--ignore", str(regions)])):
+        out = tmp_path / f"{number}.json"
+        assert evaluate.main([*flags_of(folder), *two_step(tmp_path), "--json", str(out), *more]) == 0
+        counts.append(figures(out)["at_chosen_threshold"]["confusion"]["counts"][2])
+    assert counts == [[1, 0, 0], [0, 0, 0]]
+
+
+def test_regions_go_by_set_and_image_and_those_of_other_images_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "ignored.csv"
+    path.write_text("set,image,xmin,ymin,xmax,ymax\na,1.png,0,0,5,5\nb,1.png,1,1,6,6\n")
+    regions = Regions(path)
+    assert regions.of("c", "1.png").shape == (0, 4)
+    assert regions.all_unused
+    assert regions.of("a", "1.png").tolist() == [[0, 0, 5, 5]]
+    assert not regions.all_unused
+    assert len(regions.of(None, "1.png")) == 2
+    path.write_text("image,xmin,ymin,xmax,ymax\n1.png,0,0,five,5\n")
+    with pytest.raises(AnnotationError, match=r"line 2: xmin, ymin, xmax, ymax must be pixel numbers"):
+        Regions(path)
+
+
+def test_small_faces_neither_help_nor_hurt(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", (RED, GREEN))
+    out = tmp_path / "f.json"
+    assert evaluate.main([*flags_of(folder), *two_step(tmp_path), "--min-side", "21", "--json", str(out)]) == 0
+    assert figures(out)["at_chosen_threshold"]["confusion"]["counts"] == [[0, 0, 0]] * 3
+
+
+def test_a_class_without_faces_is_one_clear_line_and_a_dash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = make_set(tmp_path / "set", (RED,), ())
+    out = tmp_path / "f.json"
+    assert evaluate.main([*flags_of(folder), *two_step(tmp_path), "--json", str(out)]) == 0
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [
+        "warning: no face of 10 px or more is labelled without_mask: its recall is not defined (–)"
+    ]
+    assert re.search(r"^without_mask\s+0\s+–\s+–$", said.out, re.MULTILINE)
+    assert figures(out)["average_precision"]["without_mask"]["ap50"] is None
+    assert evaluate.main([*flags_of(make_set(tmp_path / "none", (), ())), *two_step(tmp_path)]) == 0
+    assert capsys.readouterr().err.count("warning: no face") == 2
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (["--annotations", "empty", "--images", "empty"], r"empty: no .*\.xml"),
+        (["--annotations", "set/annotations"], r"--annotations and --images belong together"),
+        (["--data", "data.yaml", "--split", "s.csv"], r"--data already names images and labels"),
+        (["--data", "missing.yaml"], r"--data missing\.yaml: cannot be read"),
+        (["--data", "data.yaml"], r"no entry val: use --part with one that is there \(train\)"),
+        (["--data", "data.yaml", "--part", "train"], r"no images in train"),
+        (["--weights", "missing.onnx", "--annotations", "set/annotations", "--images", "set/images"], r"no such file"),
+        (["--json", "taken.json"], r"taken\.json: exists already"),
+        (["--coco", "taken"], r"ground_truth\.json: exists already"),
+        (["--curves", "c.png"], r"--curves c\.png: curves are drawn as SVG"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    flags: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_set(tmp_path / "set", (RED, GREEN))
+    for folder in ("empty", "taken"):
+        Path(folder).mkdir()
+    Path("data.yaml").write_text("train: empty\nnames: {0: with_mask, 1: without_mask}\n")
+    for name in ("taken.json", "taken/ground_truth.json"):
+        Path(name).write_text("mine")
+    assert evaluate.main(flags) == 2
+    assert re.fullmatch(rf"error: .*{line}.*\n", capsys.readouterr().err)
+    assert Path("taken.json").read_text() == "mine"
+
+
+def test_force_replaces_and_a_dash_writes_to_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, out = make_set(tmp_path / "set", (RED, GREEN)), tmp_path / "f.json"
+    out.write_text("old")
+    assert evaluate.main([*flags_of(folder), *two_step(tmp_path), "--json", str(out), "--force"]) == 0
+    capsys.readouterr()
+    assert evaluate.main([*flags_of(folder), *two_step(tmp_path), "--json", "-"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["images"] == figures(out)["images"] == 1
+    assert "AP50" in said.err
+
+
+def test_an_image_that_cannot_be_read_is_left_out_for_all(tmp_path: Path) -> None:
+    folder = make_set(tmp_path / "set", (RED,), (GREEN,))
+    labelled = load_voc([folder / "annotations"], [folder / "images"])
+    labelled[0].path.write_bytes(b"not an image")
+    seen: list[tuple[int, ...]] = []
+    with load_engine(threads=1) as engine:
+
+        def watched(picture: images.Image) -> object:
+            seen.append(picture.shape)
+            return engine(picture)
+
+        findings = find([Contender("one", watched, watched), Contender("two", watched, watched)], labelled)
+    assert [image.path.name for image in findings.labelled] == ["1.png"]
+    assert [len(examples) for examples in findings.examples] == [1, 1]
+    assert len(findings.unreadable) == 1
+    assert "0.png" in findings.unreadable[0]
+    assert len(seen) == 2
+    with pytest.raises(AnnotationError, match=r"no image can be read"):
+        find([], labelled[:1])
+
+
+def test_without_the_scoring_package_the_remedy_comes_first(tmp_path: Path) -> None:
+    code = "import sys; sys.modules['faster_coco_eval'] = None; import detector.evaluate as e; sys.exit(e.main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: faster-coco-eval is not installed: run pip install 'mask-detector[score]'")
+
+
+@pytest.mark.parametrize(
+    ("yaml", "line"),
+    [
+        ("val: [images/val\n", "not YAML"),
+        ("- a\n", "no entries val and names"),
+        ("val: images/val\nnames: {1: mask}\n", "names must list the classes"),
+        ("val: nowhere\nnames: [mask, face]\n", "nowhere is not there"),
+        ("val: images/val\nnames: [mask]\n", "past the 1 that data.yaml names"),
+        ("val: images/val\nnames: [mask, helmet]\n", r"not known: 'helmet'"),
+    ],
+)
+def test_a_yolo_folder_that_cannot_be_used_says_why(yaml: str, line: str, tmp_path: Path) -> None:
+    for kind in ("images", "labels"):
+        (tmp_path / kind / "val").mkdir(parents=True)
+    images.write(tmp_path / "images" / "val" / "a.png", np.zeros((32, 32, 3), np.uint8))
+    (tmp_path / "labels" / "val" / "a.txt").write_text("1 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "data.yaml").write_text(yaml)
+    with pytest.raises(AnnotationError, match=line):
+        load_yolo(tmp_path / "data.yaml")
+
+
+def test_a_list_of_images_and_a_box_of_no_size_are_understood(tmp_path: Path) -> None:
+    for number in range(2):
+        images.write(tmp_path / f"{number}.png", np.zeros((40, 80, 3), np.uint8))
+    (tmp_path / "0.txt").write_text("0 0.5 0.5 0.25 0.5\n1 0.5 0.5 0 0\n")
+    (tmp_path / "list.txt").write_text("0.png\n1.png\n")
+    (tmp_path / "data.yaml").write_text("test: list.txt\nnames: {0: mask, 1: face}\n")
+    one, other = load_yolo(tmp_path / "data.yaml", part="test")
+    assert (one.title, one.size, one.truth.xyxy.tolist()) == ("0.png", (80, 40), [[30, 10, 50, 30]])
+    assert len(other.truth) == 0
+
+
+@pytest.mark.parametrize(
+    ("highest", "labels"),
+    [
+        (1, ["0", "0.25", "0.5", "0.75", "1"]),
+        (37, ["0", "10", "20", "30", "40"]),
+        (100, ["0", "25", "50", "75", "100"]),
+    ],
+)
+def test_axes_have_round_numbers(highest: float, labels: list[str]) -> None:
+    assert [label for _, label in ticks_up_to(highest)] == labels
+
+
+def test_a_chart_leaves_a_gap_where_nothing_is_known_and_escapes_names() -> None:
+    steps = [(0.0, "0"), (1.0, "1"), (2.0, "2")]
+    points = [(0.0, 1.0), (1.0, float("nan")), (2.0, 2.0)]
+    drawn = draw_chart(Chart("a < b", "x", "y", steps, steps, [Series("<script>", points)]))
+    root = etree.fromstring(drawn)
+    lines = [
+        path.get("d", "") for path in root.iter("{http://www.w3.org/2000/svg}path") if path.get("class") == "line s0"
+    ]
+    assert (lines[0].count("M"), lines[0].count("L")) == (2, 0)
+    assert "<script>" not in drawn
+    assert "nan" not in drawn
