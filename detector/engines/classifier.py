@@ -42,7 +42,7 @@ class MaskClassifier:
     """
 
     def __init__(self, model: str | Path | bytes, *, device: str = "auto", threads: int | None = None) -> None:
-        self.session = OnnxSession(model, device=device, threads=threads, takes_turns=True)
+        self.session = OnnxSession(model, device=device, threads=threads)
         self._channels = _channels(self.session)
         self.side = _side(self.session)
         self.margin = _margin(self.session)

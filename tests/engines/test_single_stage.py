@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
-from detector.engines import SingleStage, load_engine
+from detector.engines import SingleStage, default_weights, load_engine
 from detector.errors import ModelError, ProviderError
 
 from .conftest import MakeNetwork
@@ -193,3 +194,11 @@ def test_an_unknown_device_names_those_there_are(make_network: MakeNetwork, devi
 def test_the_thread_count_reaches_onnxruntime(make_network: MakeNetwork) -> None:
     engine = SingleStage(make_network(raw_head()), threads=1)
     assert engine.session.session.get_session_options().intra_op_num_threads == 1
+
+
+def test_between_two_frames_no_thread_waits_busily() -> None:
+    with SingleStage(default_weights(), threads=2, imgsz=128) as engine:
+        engine(np.zeros((64, 64, 3), np.uint8))
+        before = time.process_time()
+        time.sleep(0.2)
+        assert time.process_time() - before < 0.02

@@ -171,14 +171,11 @@ def test_a_closed_engine_says_so(make_ssd: MakeNetwork, make_classifier: MakeNet
         classifier(np.zeros((1, 16, 16, 3), np.uint8))
 
 
-def test_both_networks_get_the_threads_and_sleep_between_their_turns(
-    make_ssd: MakeNetwork, make_classifier: MakeNetwork
-) -> None:
+def test_both_networks_get_the_threads(make_ssd: MakeNetwork, make_classifier: MakeNetwork) -> None:
     classifier, finder = MaskClassifier(make_classifier(), threads=1), SsdFinder(make_ssd(*FACES), threads=1)
     for session in (classifier.session, finder.session):
         options = session.session.get_session_options()
         assert options.intra_op_num_threads == 1
-        assert options.get_session_config_entry("session.force_spinning_stop") == "1"
 
 
 def test_the_engine_is_loaded_by_name_with_all_its_settings(

@@ -21,6 +21,7 @@ __all__ = ["Ratio", "alternate", "machine", "run_process"]
 PACKAGES = ("numpy", "opencv-python", "onnxruntime", "ultralytics", "torch", "supervision")
 POLL_S = 0.005
 PAUSE_S = 0.1
+BLOCK, WARM_UP = 12, 2
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,22 @@ class Ratio:
 
 
 def alternate(ours: Callable[[], object], theirs: Callable[[], object], rounds: int) -> tuple[float, float]:
-    """Median seconds of each side, called in turn after three calls to warm up.
+    """Median seconds of a call of each side, in blocks of calls as a video makes them.
 
-    A pause before each call lets the other side's threads stop spinning: they would take the cores from this one.
+    The sides take turns, block by block. A pause before each block lets the other side's threads stop spinning: they
+    would take the cores from this one. What a side's own threads do between two calls is part of its time.
     """
     taken: tuple[list[float], list[float]] = ([], [])
-    for index in range(rounds + 3):
+    for _ in range(-(-rounds // (BLOCK - WARM_UP)) + 1):
         for side, call in enumerate((ours, theirs)):
             time.sleep(PAUSE_S)
-            started = time.perf_counter()
-            call()
-            if index >= 3:
-                taken[side].append(time.perf_counter() - started)
-    return statistics.median(taken[0]), statistics.median(taken[1])
+            block = []
+            for _ in range(BLOCK):
+                started = time.perf_counter()
+                call()
+                block.append(time.perf_counter() - started)
+            taken[side].append(statistics.median(block[WARM_UP:]))
+    return statistics.median(taken[0][1:]), statistics.median(taken[1][1:])
 
 
 def run_process(command: Sequence[str], cwd: Path) -> tuple[float, float]:

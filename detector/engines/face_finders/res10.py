@@ -89,7 +89,7 @@ class Res10Finder:
 
 class _Onnx:
     def __init__(self, path: Path, device: str, threads: int | None) -> None:
-        self.session = OnnxSession(path, device=device, threads=threads, takes_turns=True)
+        self.session = OnnxSession(path, device=device, threads=threads)
         expect(self.session, Kind.RES10)
         if kind_of(self.session) is not Kind.RES10:
             raise ModelError(

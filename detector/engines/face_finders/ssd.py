@@ -46,7 +46,7 @@ class SsdFinder:
         threads: int | None = None,
     ) -> None:
         self.conf, self.iou = conf, iou
-        self.session = OnnxSession(model, device=device, threads=threads, takes_turns=True)
+        self.session = OnnxSession(model, device=device, threads=threads)
         _check(self.session)
         self._network = ImageNetwork(self.session, imgsz)
         self._boxes, self._scores = (self.session.outputs.index(name) for name in ("boxes", "scores"))
