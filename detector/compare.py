@@ -15,7 +15,9 @@ from pathlib import Path
 from detector import _cli
 from detector.data.progress import Progress, silent
 from detector.engines import load_engine
+from detector.errors import ModelError
 from detector.evaluate import add_image_flags, load_images, say_what_is_missing
+from detector.evaluation.chart import MARKERS
 from detector.evaluation.comparison import Comparison, table
 from detector.evaluation.contenders import Contender, find, open_contender
 from detector.evaluation.differences import most_different
@@ -134,6 +136,10 @@ def run(args: argparse.Namespace, others: Opener = lambda _: []) -> int:
         refuse_existing(path)
     with contextlib.ExitStack() as stack:
         contenders = [*_ours(args, stack), *others(stack)]
+        if len(contenders) > MARKERS:
+            raise ModelError(
+                f"--faces: {len(contenders)} engines in one comparison: a chart can show {MARKERS} at most"
+            )
         comparison = compare(
             contenders, load_images(args), conf=args.conf, min_side=args.min_side, rounds=args.rounds,
             progress=_cli.progress_bar,
@@ -167,11 +173,12 @@ def _ours(args: argparse.Namespace, stack: contextlib.ExitStack) -> list[Contend
     load = partial(load_engine, iou=args.iou, device=args.device, threads=args.threads)
     single = partial(load, "single-stage", weights=args.weights, imgsz=args.imgsz)
     contenders = [open_contender(stack, "single-stage", single, conf=args.conf, iou=args.iou, second_pass=False)]
-    for faces in args.faces or ["ssd"]:
-        kind, _, file = faces.partition("=")
+    finders = [faces.partition("=") for faces in args.faces or ["ssd"]]
+    kinds = [kind for kind, _, _ in finders]
+    for kind, separator, file in finders:
         imgsz = None if kind in {"res10", "haar"} else args.imgsz
-        two_step = partial(load, "two-step", weights=args.classifier, faces=faces, imgsz=imgsz)
-        name = f"two-step, {kind}{f' ({Path(file).stem})' if kind == 'ssd' and file else ''}"
+        two_step = partial(load, "two-step", weights=args.classifier, faces=f"{kind}{separator}{file}", imgsz=imgsz)
+        name = f"two-step ({kind}{f': {Path(file).stem}' if kinds.count(kind) > 1 else ''})"
         contenders.append(open_contender(stack, name, two_step, conf=args.conf, iou=args.iou, second_pass=True))
     return contenders
 

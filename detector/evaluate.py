@@ -103,8 +103,9 @@ def load_images(args: argparse.Namespace) -> list[LabelledImage]:
     regions, report = Regions(args.ignore), Report()
     if args.data:
         labelled = load_yolo(
-            args.data, class_map=dict(args.map), part=args.part, regions=regions, progress=_cli.progress_bar
-        )
+            args.data, class_map=dict(args.map), part=args.part, regions=regions, report=report,
+            progress=_cli.progress_bar,
+        )  # fmt: skip
     else:
         sample = default_weights().parents[1] / "data"
         labelled = load_voc(
@@ -148,7 +149,9 @@ def say_what_is_missing(unreadable: Sequence[str]) -> int:
 
 def _command(args: argparse.Namespace) -> int:
     _check_outputs(args)
-    name = f"{args.engine} ({args.weights.name})" if args.weights else args.engine
+    parts = [args.faces.partition("=")[0]] if args.engine == "two-step" else []
+    parts += [args.weights.name] if args.weights else []
+    name = f"{args.engine} ({', '.join(parts)})" if parts else args.engine
     with contextlib.ExitStack() as stack:
         load = partial(
             load_engine, args.engine, weights=args.weights, faces=args.faces, iou=args.iou, imgsz=args.imgsz,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -58,6 +59,10 @@ def comparison(labelled: list[LabelledImage]) -> Comparison:
 @pytest.fixture(scope="module")
 def report(comparison: Comparison) -> str:
     return write_report(comparison, "a machine of <two> cores")
+
+
+def test_one_number_of_faces_makes_a_chart_too(comparison: Comparison) -> None:
+    assert "<svg" in write_report(replace(comparison, timings=comparison.timings[:1]), "a machine")
 
 
 def faces(*rows: tuple[float, float, float, str]) -> Detections:
@@ -203,9 +208,7 @@ def test_the_command_sets_two_step_engines_beside_the_single_stage_one(
     out = tmp_path / "out" / "report.html"
     assert command.main([*flags_of(folder), *flags, "--rounds", "1", "--out", str(out), "--imgsz", "64"]) == 0
     said = capsys.readouterr()
-    assert (
-        said.out.splitlines()[0] == f"|  | single-stage | two-step, ssd ({Path(finder[4:]).stem}) | two-step, res10 |"
-    )
+    assert said.out.splitlines()[0] == "|  | single-stage | two-step (ssd) | two-step (res10) |"
     assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert sorted(path.name for path in out.parent.iterdir()) == ["report.html"]
     table_file = tmp_path / "table.md"
@@ -227,6 +230,14 @@ def test_a_file_that_is_there_is_kept(flag: str, tmp_path: Path, capsys: pytest.
 def test_a_network_that_is_missing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--classifier", str(tmp_path / "none.onnx")]) == 2
     assert re.fullmatch(r"error: .*none\.onnx: no such file: .*\n", capsys.readouterr().err)
+
+
+def test_more_engines_than_a_chart_can_show_are_refused_before_the_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, _, classifier, _, finder = two_step(tmp_path)
+    assert command.main(["--classifier", classifier, *["--faces", finder] * 5]) == 2
+    assert capsys.readouterr().err == "error: --faces: 6 engines in one comparison: a chart can show 5 at most\n"
 
 
 def test_other_peoples_networks_have_a_script_of_their_own() -> None:

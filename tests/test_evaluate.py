@@ -15,6 +15,7 @@ from lxml import etree
 
 from detector import evaluate
 from detector.data import dataset, voc
+from detector.data.report import Report
 from detector.engines import load_engine
 from detector.errors import AnnotationError
 from detector.evaluation.chart import Chart, Series, draw_chart, ticks_up_to
@@ -327,9 +328,12 @@ def test_a_list_of_images_and_a_box_of_no_size_are_understood(tmp_path: Path) ->
     for number in range(2):
         images.write(tmp_path / f"{number}.png", np.zeros((40, 80, 3), np.uint8))
     (tmp_path / "0.txt").write_text("0 0.5 0.5 0.25 0.5\n1 0.5 0.5 0 0\n")
-    (tmp_path / "list.txt").write_text("0.png\n1.png\n")
+    (tmp_path / "broken.png").write_bytes(b"")
+    (tmp_path / "list.txt").write_text("0.png\n1.png\nbroken.png\n")
     (tmp_path / "data.yaml").write_text("test: list.txt\nnames: {0: mask, 1: face}\n")
-    one, other = load_yolo(tmp_path / "data.yaml", part="test")
+    report = Report()
+    one, other = load_yolo(tmp_path / "data.yaml", part="test", report=report)
+    assert [note.file for note in report.dropped] == ["broken.png"]
     assert (one.title, one.size, one.truth.xyxy.tolist()) == ("0.png", (80, 40), [[30, 10, 50, 30]])
     assert len(other.truth) == 0
 

@@ -112,10 +112,9 @@ def draw_marker(index: int, x: float, y: float, tip: str = "") -> str:
 
 def _place(chart: Chart, x: float, y: float) -> tuple[float, float]:
     """A point of the axes in the units of the picture."""
-    (x0, _), *_, (x1, _) = chart.x_ticks
-    (y0, _), *_, (y1, _) = chart.y_ticks
-    across = LEFT + (WIDTH - LEFT - RIGHT) * (x - x0) / (x1 - x0)
-    return across, HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (y - y0) / (y1 - y0)
+    (x0, x1), (y0, y1) = ((ticks[0][0], ticks[-1][0]) for ticks in (chart.x_ticks, chart.y_ticks))
+    across = LEFT + (WIDTH - LEFT - RIGHT) * (x - x0) / (x1 - x0 or 1.0)
+    return across, HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (y - y0) / (y1 - y0 or 1.0)
 
 
 def _grid(chart: Chart) -> str:

@@ -69,7 +69,7 @@ class Row:
 
 def table_rows(comparison: Comparison) -> list[Row]:
     """The rows: average precision, what is found at the threshold, and time."""
-    figures, at = comparison.figures, f"at {comparison.threshold:.2f}"
+    figures, at = comparison.figures, f"at {comparison.threshold:g}"
     rows = [
         _row(f"AP50 `{name}` ({figures[0].scores[index].support} faces)", [f.scores[index].ap50 for f in figures])
         for index, name in enumerate(CLASSES)
@@ -153,7 +153,7 @@ def _best_f1(figures: Sequence[Figures]) -> Row:
     values = [f.best.overall.mean_f1 if f.best else math.nan for f in figures]
     best = _best(values, [text.number(value) for value in values])
     cells = tuple(
-        f"{text.number(value)} (at {f.best.threshold:.2f})" if f.best else text.UNDEFINED
+        f"{text.number(value)} (at\N{NO-BREAK SPACE}{f.best.threshold:g})" if f.best else text.UNDEFINED
         for value, f in zip(values, figures, strict=True)
     )
     return Row("mean F1 at the engine's best threshold", cells, best)

@@ -85,9 +85,9 @@ def open_contender(
     """
     return Contender(
         name,
-        both=stack.enter_context(load(conf=TAIL, one_class=False)),
+        both=stack.enter_context(load(conf=min(conf, TAIL), one_class=False)),
         usual=stack.enter_context(load(conf=conf)),
-        shown=stack.enter_context(load(conf=LEAST_THRESHOLD)) if second_pass else None,
+        shown=stack.enter_context(load(conf=min(conf, LEAST_THRESHOLD))) if second_pass else None,
         iou=SHOWN_IOU if iou is None else iou,
     )
 

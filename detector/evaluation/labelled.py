@@ -13,9 +13,9 @@ from detector.data import dataset
 from detector.data.progress import Progress, silent
 from detector.data.report import Report
 from detector.detections import CLASSES, Detections
-from detector.errors import AnnotationError
+from detector.errors import AnnotationError, SourceError
 from detector.evaluation.regions import Regions
-from detector.evaluation.yolo import YoloImage, list_part, read_truth
+from detector.evaluation.yolo import list_part, read_truth
 from detector.scoring import MIN_SIDE
 from detector.scoring.examples import shorter_side
 
@@ -94,6 +94,7 @@ def load_yolo(
     class_map: Mapping[str, str] | None = None,
     part: str = "val",
     regions: Regions | None = None,
+    report: Report | None = None,
     progress: Progress = silent,
 ) -> list[LabelledImage]:
     """Images of one part of a YOLO folder. Its classes may have other names or another order than ours.
@@ -103,21 +104,26 @@ def load_yolo(
         class_map: the folder's class names to "with_mask", "without_mask" or "ignore", before those known by default.
         part: the entry of data.yaml that lists the images: "train", "val" or "test".
         regions: where detections are ignored; images are found by their file names.
+        report: collects the images that cannot be read.
         progress: wraps the loop over the images.
 
     Raises:
-        AnnotationError: data.yaml or a label file cannot be used, or a class name is not known.
-        SourceError: an image cannot be read.
+        AnnotationError: data.yaml or a label file cannot be used, a class name is not known, or no image can be read.
         MissingExtraError: PyYAML is not installed.
     """
-    regions = regions or Regions()
+    regions, report = regions or Regions(), report or Report()
     listed, names = list_part(data, part, class_map)
-
-    def labelled(image: YoloImage) -> LabelledImage:
-        size, truth = read_truth(image, names)
-        return LabelledImage(image.path, image.title, "", size, truth, regions.of(None, image.path.name))
-
-    return [labelled(image) for image in progress(listed, "reading labels")]
+    labelled = []
+    for image in progress(listed, "reading labels"):
+        try:
+            size, truth = read_truth(image, names)
+        except SourceError as error:
+            report.drop("image", image.title, str(error).removeprefix(f"{image.path}: "))
+            continue
+        labelled.append(LabelledImage(image.path, image.title, "", size, truth, regions.of(None, image.path.name)))
+    if not labelled:
+        raise AnnotationError(f"--data {data}: no image of {part} can be read; {report.dropped[0].reason}")
+    return labelled
 
 
 def classes_without_faces(images: Sequence[LabelledImage], min_side: float = MIN_SIDE) -> list[str]:

@@ -37,10 +37,10 @@ h3{font-size:1rem;margin:0 0 .4rem}p{max-width:75ch;margin:.5rem 0}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;overflow-wrap:normal}
 th,td{padding:.35rem .7rem;border-bottom:1px solid var(--faint);text-align:right;vertical-align:top}
 th:first-child,td:first-child{text-align:left;padding-left:0}thead th{border-bottom:2px solid var(--ink)}
-td{white-space:nowrap}tbody th{font-weight:400;min-width:7.5em}td strong::after{content:"\\a0\\2713"}
+tbody th{font-weight:400;min-width:7.5em}td strong::after{content:"\\a0\\2713"}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,420px),1fr));gap:1.5rem}
 figure{margin:0}figcaption{font-size:.9rem;margin-top:.3rem}svg.chart{width:100%;max-width:600px;display:block}
-.images{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,380px),1fr));gap:.8rem;align-items:start}
+.images{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,var(--least)),1fr));gap:.8rem;align-items:start}
 .images img{width:100%;height:auto;display:block;background:var(--faint)}
 article{border-top:1px solid var(--faint);padding:1rem 0}
 code{font-size:.95em}footer{margin-top:2rem;font-size:.9rem;border-top:1px solid var(--faint)}
@@ -88,7 +88,7 @@ def _introduction(comparison: Comparison) -> str:
     faces = " and ".join(f"{count} <code>{name}</code>" for count, name in zip(counts, CLASSES, strict=True))
     return (
         f"<p>All engines saw the same {len(comparison.labelled)} images with {faces} faces, and are scored alike. "
-        f"Faces are shown from a confidence of {comparison.threshold:.2f}. A check mark is the best of its row.</p>"
+        f"Faces are shown from a confidence of {comparison.threshold:g}. A check mark is the best of its row.</p>"
     )
 
 
@@ -123,7 +123,7 @@ def _recall(comparison: Comparison) -> str:
         at = [figures.chosen.by_size[size] for figures in comparison.figures]
         recalls = [number(confusion.recall("with_mask")) for confusion in at]
         rows.append([size, str(at[0].support("with_mask")), *recalls])
-    caption = f"Share of the masked faces that are found as such, by their shorter side, at {comparison.threshold:.2f}."
+    caption = f"Share of the masked faces that are found as such, by their shorter side, at {comparison.threshold:g}."
     return _figure("Masked faces found, by size", comparing.recall_chart(comparison), caption, head, rows)
 
 
@@ -140,7 +140,7 @@ def _confusion(comparison: Comparison, index: int) -> str:
     for name, counts in zip((*CLASSES, None), confusion.counts, strict=True):
         label = f"labelled <code>{name}</code>" if name else "no face there"
         rows.append([label, *map(str, counts[:2]), str(counts[2]) if name else ""])
-    head = [f"at {confusion.threshold:.2f}", *(f"found as <code>{name}</code>" for name in CLASSES), "not found"]
+    head = [f"at {confusion.threshold:g}", *(f"found as <code>{name}</code>" for name in CLASSES), "not found"]
     return f"<div><h3>{escape(comparison.names[index])}</h3>{_table(head, rows)}</div>"
 
 
@@ -167,7 +167,9 @@ def _article(difference: Difference, names: Sequence[str]) -> str:
     for name, verdict in zip(names, difference.verdicts, strict=True):
         said = _in_words(verdict)
         shown.append(_picture(picture, verdict.found, scale, f"{name}: {said}", f"{title}: {name}"))
-    return f'<article><h3>{escape(title)}</h3><div class="images">{"".join(shown)}</div></article>'
+    least = 380 if len(shown) % 3 == 0 else 460  # px of a picture: three in a row, or two, leave no one alone
+    row = f'<div class="images" style="--least:{least}px">{"".join(shown)}</div>'
+    return f"<article><h3>{escape(title)}</h3>{row}</article>"
 
 
 def _picture(picture: images.Image, faces: Detections, scale: float, caption: str, alt: str) -> str:

@@ -55,13 +55,13 @@ def describe(figures: Figures) -> str:
 
 def _point(at: At, why: str) -> str:
     confusion = at.overall
-    rows: list[Row] = [(f"at {at.threshold:.2f} ({why})", "faces", "precision", "recall", "F1")]
+    rows: list[Row] = [(f"at {at.threshold:g} ({why})", "faces", "precision", "recall", "F1")]
     rows += [(name, *_counts(confusion, name)) for name in CLASSES]
     return aligned(rows)
 
 
 def _sizes(figures: Figures) -> str:
-    at = f"at {figures.chosen.threshold:.2f}"
+    at = f"at {figures.chosen.threshold:g}"
     rows: list[Row] = [("shorter side, px", at, "faces", "AP50", "precision", "recall", "F1")]
     for score in figures.scores:
         for size in FACE_SIZES:
@@ -77,7 +77,7 @@ def _counts(confusion: Confusion, name: str) -> tuple[str, str, str, str]:
 
 
 def _confusion(confusion: Confusion) -> str:
-    rows: list[Row] = [(f"at {confusion.threshold:.2f}", *(f"found as {name}" for name in CLASSES), "not found")]
+    rows: list[Row] = [(f"at {confusion.threshold:g}", *(f"found as {name}" for name in CLASSES), "not found")]
     for name, counts in zip((*CLASSES, "no face there"), confusion.counts, strict=True):
         cells = list(map(str, counts))
         rows.append((f"labelled {name}" if name in CLASSES else name, *cells[:2], cells[2] if name in CLASSES else ""))
