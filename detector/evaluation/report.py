@@ -44,7 +44,7 @@ figure{margin:0}figcaption{font-size:.9rem;margin-top:.3rem}svg.chart{width:100%
 .images img{width:100%;height:auto;display:block;background:var(--faint)}
 article{border-top:1px solid var(--faint);padding:1rem 0}
 code{font-size:.95em}footer{margin-top:2rem;font-size:.9rem;border-top:1px solid var(--faint)}
-@media (max-width:600px){body{padding:.7rem}table{font-size:.85rem}th,td{padding:.3rem .4rem}}
+@media (max-width:600px){body{padding:.7rem}table{font-size:.8rem}th,td{padding:.3rem .25rem}tbody th{min-width:6em}}
 @media print{article{break-inside:avoid}}
 """
 )
