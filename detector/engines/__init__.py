@@ -102,7 +102,7 @@ def _two_step(
 
     path = existing(
         weights or default_weights(CLASSIFIER_WEIGHTS),
-        "train it with python -m detector.train --engine two-step, or name a mask classifier with --weights",
+        "train it with python -m detector.train --engine two-step, or name another mask classifier",
     )
     classifier = MaskClassifier(path, device=device, threads=threads)
     finder = load_finder(faces, conf=conf, iou=IOU if iou is None else iou, imgsz=imgsz, device=device, threads=threads)
