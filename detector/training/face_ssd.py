@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import io
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,43 +15,46 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.data.progress import Progress, silent
+from detector.detections import Detections
+from detector.engines.face_finders.base import IOU, suppress
 from detector.engines.letterbox import InputBuffer, Letterbox
-from detector.errors import MissingExtraError, TrainingError
-from detector.media.images import write_bytes
-from detector.training.cpu import has_native_bfloat16, physical_cores
-from detector.training.face_recall import FaceRecall, Found, measure
+from detector.errors import TrainingError
+from detector.evaluation.labelled import LabelledImage, load_yolo
+from detector.evaluation.regions import Regions
+from detector.scoring import TAIL, Example
+from detector.training.face_recall import FaceRecall, measure
 from detector.training.face_ssd_data import View, batches
 from detector.training.failures import one_line_errors
-from detector.training.folder import check_folder, describe
-from detector.training.hardware import find_device
-from detector.training.heap import keep_memory
-from detector.training.labelled import Labelled, Pictures, read_folder
+from detector.training.pictures import Pictures
+from detector.training.steps import (
+    Hardware,
+    follow,
+    groups,
+    load_checkpoint,
+    rate,
+    require_torchvision,
+    save_checkpoint,
+)
 
 if TYPE_CHECKING:
     import torch
 
-    from detector.training.face_ssd_network import FaceSSD
-
-__all__ = ["Settings", "Trained", "resume", "train"]
+__all__ = ["CHECKPOINT", "Settings", "Trained", "resume", "train"]
 
 log = logging.getLogger(__name__)
 
-LEARNING_RATE, LAST_RATE = 1e-3, 0.01
-"""Of AdamW at its peak, and the share of it that is left at the end of the cosine."""
+CHECKPOINT = "face finder"
 
-WEIGHT_DECAY = 5e-4
+LEARNING_RATE = 1e-3
+"""Of AdamW, at its peak."""
+
 WARM_UP = 300
 """Steps in which the rate rises, until AdamW knows the gradients' size; a fifth of a shorter training."""
 
-AVERAGE = 0.998
-"""Decay of the weights' moving average for a step: it looks back over 500 steps, three epochs of 3,000 images."""
+LARGEST_GRADIENT = 10.0
 
 MOSAICS, WHOLE_PICTURES = 0.5, 0.15
 """Share of the pictures that are shown four at a time, and of the epochs, the last, in which none is."""
-
-LARGEST_GRADIENT = 10.0
-LEAST_SCORE, MOST_CANDIDATES, SAME_FACE = 0.02, 1000, 0.45
-"""Of the boxes that a validation looks at: score, number, and the overlap from which two are one face."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Settings:
         imgsz: side of the network's input while it learns, px.
         batch: images per step.
         seed: another number gives other cuts and another order.
+        ignore: CSV of regions with faces that nobody labelled, see :class:`~detector.evaluation.regions.Regions`.
     """
 
     data: str
@@ -72,6 +75,7 @@ class Settings:
     imgsz: int = 512
     batch: int = 16
     seed: int = 0
+    ignore: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,10 +109,11 @@ def train(
 
     Raises:
         TrainingError: the data or the device cannot be used, or memory or disk do not suffice.
-        AnnotationError: a label file cannot be read.
+        AnnotationError: data.yaml or a label file cannot be used.
         SourceError: an image cannot be read.
         KeyboardInterrupt: Ctrl-C; the checkpoint of the last whole epoch is kept.
     """
+    require_torchvision()
     with one_line_errors(run):
         session = _Session(settings, run, device, progress)
         session.network.start_from(weights)
@@ -117,85 +122,69 @@ def train(
 
 
 def resume(run: Path, *, device: str, progress: Progress = silent) -> Trained:
-    """Go on with a run from its last whole epoch, with the settings that it began with.
+    """Go on with a run from its last whole epoch, with its settings; a finished one is only measured again.
 
     Raises:
         TrainingError: there is nothing to resume, or as for :func:`train`.
     """
-    import torch
-
-    last = run / "weights" / "last.pt"
-    if not last.is_file():
-        raise TrainingError(f"--resume {run}: no checkpoint there (weights/last.pt): start a new training")
-    try:
-        content = torch.load(last, map_location="cpu", weights_only=True)
-        settings, epoch = Settings(**content["settings"]), int(content["epoch"])
-    except Exception as error:  # a damaged pickle raises nearly anything
-        raise TrainingError(f"{last}: not a checkpoint of a face finder: start a new training") from error
-    if epoch >= settings.epochs:
-        raise TrainingError(f"--resume {run}: that training is finished: its network is {run / 'weights' / 'best.pt'}")
+    require_torchvision()
+    content = load_checkpoint(run / "weights" / "last.pt", CHECKPOINT)
     with one_line_errors(run):
-        session = _Session(settings, run, device, progress)
+        session = _Session(Settings(**content["settings"]), run, device, progress)
         session.restore(content)
         return session.fit()
 
 
 class _Session:
-    """One process's part of a run: the network, its moving average, the optimizer and the data."""
+    """One process's part of a run: the network, its moving average, the optimizer and the pictures."""
 
     def __init__(self, settings: Settings, run: Path, device: str, progress: Progress) -> None:
-        try:
-            import torch
+        import torch
 
-            from detector.training.face_ssd_network import FaceSSD
-        except ImportError as error:
-            raise MissingExtraError("torchvision", "train") from error
+        from detector.training.face_ssd_network import FaceSSD
+
         self.settings, self.run, self.progress = settings, run, progress
-        found = find_device(device)
-        self.device = torch.device(f"cuda:{found}" if found.isdecimal() else found)
-        data = Path(settings.data)
-        self.note = describe(check_folder(data))
-        # Twice the input is as much as a view zooms in without inventing pixels.
-        self.train, self.val = (
-            [item.scaled(2 * settings.imgsz) for item in read_folder(data, split, progress)]
-            for split in ("train", "val")
+        regions = Regions(Path(settings.ignore) if settings.ignore else None)
+        train, val = (
+            load_yolo(Path(settings.data), part=part, regions=regions, progress=progress) for part in ("train", "val")
         )
-        if len(self.train) < settings.batch:
+        if len(train) < settings.batch:
             raise TrainingError(
-                f"--batch {settings.batch}: there are only {len(self.train)} training images: "
-                f"use {len(self.train)} or less"
+                f"--batch {settings.batch}: there are only {len(train)} training images: use {len(train)} or less"
             )
-        self.pictures = {"train": Pictures(self.train), "val": Pictures(self.val)}
+        if not any(len(item.truth) for item in train):
+            raise TrainingError(f"{settings.data}: no face is labelled in train: there is nothing to learn")
+        self.note = _describe(train, val)
+        # Twice the input is as much as a view zooms in without inventing pixels.
+        self.train, self.val = (Pictures(part, 2 * settings.imgsz) for part in (train, val))
+        self.hardware = Hardware(device)
         torch.manual_seed(settings.seed)
-        if self.device.type == "cpu":
-            torch.set_num_threads(physical_cores())
-            keep_memory()
-        self.bfloat16 = self.device.type == "cuda" or (self.device.type == "cpu" and has_native_bfloat16())
-        self.network = FaceSSD().to(self.device, memory_format=torch.channels_last)
+        self.network = FaceSSD().to(self.hardware.device, memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval()
-        self.optimizer = torch.optim.AdamW(_groups(self.network), LEARNING_RATE)
+        self.optimizer = torch.optim.AdamW(groups(self.network.parameters()))
         self.epoch, self.step, self.best = 0, 0, -1.0
-        self.steps = len(self.train) // settings.batch
+        self.steps = len(train) // settings.batch
 
     def fit(self) -> Trained:
-        """The epochs that are left."""
+        """The epochs that are left, and the measure of the best."""
         began = time.monotonic()
+        settings = self.settings
         (self.run / "weights").mkdir(exist_ok=True)
-        recall = FaceRecall(math.nan, 1.0, 0)
-        while self.epoch < self.settings.epochs:
+        log.info("%s", self.note)
+        while self.epoch < settings.epochs:
             started = time.monotonic()
             loss = self._learn()
             self.epoch += 1
             recall = self._validate()
-            self._save(recall)
-            spent = time.monotonic() - started
+            better = self._save(recall)
             log.info(
                 "epoch %d/%d  loss %.3f (scores %.3f, boxes %.3f)  recall at 1 false face an image %.3f%s  %.0f s",
-                *(self.epoch, self.settings.epochs, sum(loss), *loss, recall.recall),
-                " (best)" if recall.recall >= self.best else "",
-                spent,
+                *(self.epoch, settings.epochs, sum(loss), *loss, recall.recall),
+                *(" (best)" if better else "", time.monotonic() - started),
             )
-        return Trained(self.run, self.run / "weights" / "best.pt", recall, time.monotonic() - began)
+        best = self.run / "weights" / "best.pt"
+        self.average.load_state_dict(load_checkpoint(best, CHECKPOINT)["average"])
+        return Trained(self.run, best, self._validate(), time.monotonic() - began)
 
     def restore(self, content: dict[str, Any]) -> None:
         """Go back to a saved epoch."""
@@ -205,6 +194,7 @@ class _Session:
         self.epoch, self.step, self.best = content["epoch"], content["step"], content["best"]
 
     def _learn(self) -> tuple[float, float]:
+        """One epoch; returns the mean losses of scores and boxes."""
         import torch
 
         from detector.training.face_ssd_network import detection_loss, match
@@ -212,23 +202,21 @@ class _Session:
         self.network.train()
         totals = np.zeros(2)
         settings = self.settings
+        whole = self.epoch >= (1 - WHOLE_PICTURES) * settings.epochs
         epoch = batches(
             self.train,
-            self.pictures["train"],
             size=settings.imgsz,
             batch=settings.batch,
-            mosaics=MOSAICS if self.epoch < (1 - WHOLE_PICTURES) * settings.epochs else 0.0,
+            mosaics=0.0 if whole else MOSAICS,
             seed=(settings.seed, self.epoch),
         )
         title = f"epoch {self.epoch + 1}/{settings.epochs}"
         for _, views in zip(self.progress(range(self.steps), title), epoch, strict=True):
             for group in self.optimizer.param_groups:
-                group["lr"] = _rate(self.step, self.steps * settings.epochs)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-                logits, offsets, priors = self.network(_stack(views, self.device))
-            targets = [
-                match(*(torch.from_numpy(b).to(self.device) for b in (v.faces, v.ignored)), priors) for v in views
-            ]
+                group["lr"] = LEARNING_RATE * rate(self.step, self.steps * settings.epochs, WARM_UP)
+            with self.hardware.autocast():
+                logits, offsets, priors = self.network(self._stack(views))
+            targets = [match(*map(self._tensor, (shown.faces, shown.ignored)), priors) for shown in views]
             losses = detection_loss(logits.float(), offsets.float(), priors, targets)
             if not all(map(math.isfinite, values := [loss.item() for loss in losses])):
                 raise RuntimeError("the loss is NaN")
@@ -237,36 +225,44 @@ class _Session:
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
             self.optimizer.step()
             self.step += 1
-            self._follow()
+            follow(self.average, self.network, self.step)
             totals += values
         return float(totals[0] / self.steps), float(totals[1] / self.steps)
 
-    def _follow(self) -> None:
-        """Move the average towards the network; at first quickly, it starts from untrained weights."""
-        import torch
-
-        decay = min(AVERAGE, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, value in zip(self.average.state_dict().values(), self.network.state_dict().values(), strict=True):
-                if mean.dtype.is_floating_point:
-                    mean.lerp_(value, 1 - decay)
-                else:
-                    mean.copy_(value)
-
     def _validate(self) -> FaceRecall:
-        return measure(_find(self.average, self.val, self.pictures["val"], self.settings.imgsz, self.bfloat16))
+        """The average's recall on the validation images, seen as the engine sees them."""
+        from detector.training.face_ssd_network import STRIDE
 
-    def _save(self, recall: FaceRecall) -> None:
+        examples = []
+        self.average.eval()
+        for index, item in enumerate(self.val.labelled):
+            picture, _, _ = self.val[index]
+            geometry = Letterbox.fit(picture.shape[:2], self.settings.imgsz, STRIDE)
+            buffer = InputBuffer(geometry)
+            buffer.write(picture)
+            boxes, scores = self._detect(buffer.tensor[None])
+            kept = suppress(boxes, scores, TAIL, IOU)
+            scale = max(item.size) / max(picture.shape[:2])
+            found = geometry.restore(boxes[kept]) * np.float32(scale)
+            nothing = np.zeros(len(kept), np.int64)  # one class
+            examples.append(Example(item.truth, Detections(found, scores[kept], nothing), item.ignored))
+        return measure(examples)
+
+    def _detect(self, tensor: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         import torch
 
+        with torch.inference_mode(), self.hardware.autocast():
+            boxes, scores = self.average.detect(self._tensor(tensor).to(memory_format=torch.channels_last))
+        return boxes[0].cpu().numpy(), scores[0].cpu().numpy()
+
+    def _save(self, recall: FaceRecall) -> bool:
         better = not recall.recall < self.best  # NaN, without a face to find, is better than nothing
-        if better:
-            self.best = recall.recall
+        self.best = recall.recall if better else self.best
         shared = {
+            "kind": CHECKPOINT,
             "settings": asdict(self.settings),
             "epoch": self.epoch,
             "average": self.average.state_dict(),
-            "recall": asdict(recall),
             "data_note": self.note,
         }
         rest = {
@@ -275,64 +271,25 @@ class _Session:
             "step": self.step,
             "best": self.best,
         }
-        for name, content in (("last.pt", shared | rest), ("best.pt", shared)):
-            if better or name == "last.pt":
-                torch.save(content, buffer := io.BytesIO())
-                write_bytes(self.run / "weights" / name, buffer.getvalue())
+        save_checkpoint(self.run / "weights" / "last.pt", shared | rest)
+        if better:
+            save_checkpoint(self.run / "weights" / "best.pt", shared)
+        return better
+
+    def _stack(self, views: Sequence[View]) -> torch.Tensor:
+        """RGB float32 (B, 3, S, S) in 0..1."""
+        import torch
+
+        pixels = torch.from_numpy(np.stack([view.image for view in views])[..., ::-1].copy())
+        return pixels.to(self.hardware.device).permute(0, 3, 1, 2).float().div_(255)
+
+    def _tensor(self, array: npt.NDArray[np.float32]) -> torch.Tensor:
+        import torch
+
+        return torch.from_numpy(array).to(self.hardware.device)
 
 
-def _find(
-    network: FaceSSD, data: Sequence[Labelled], pictures: Pictures, imgsz: int, bfloat16: bool
-) -> Iterator[Found]:
-    """What the network finds in each image, seen as the engine will see it."""
-    import torch
-    from torchvision.ops import nms
-
-    from detector.training.face_ssd_network import STRIDE
-
-    network.eval()
-    device = next(network.parameters()).device
-    for index, item in enumerate(data):
-        picture = pictures[index]
-        geometry = Letterbox.fit(picture.shape[:2], imgsz, STRIDE)
-        buffer = InputBuffer(geometry)
-        buffer.write(picture)
-        tensor = torch.from_numpy(buffer.tensor[None]).to(device, memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
-            boxes, scores = (output[0] for output in network.detect(tensor))
-            surest = scores.topk(min(MOST_CANDIDATES, len(scores))).indices
-            surest = surest[scores[surest] >= LEAST_SCORE]
-            kept = surest[nms(boxes[surest], scores[surest], SAME_FACE)]
-        yield Found(item.xyxy, geometry.restore(boxes[kept].cpu().numpy()), scores[kept].cpu().numpy())
-
-
-def _stack(views: Sequence[View], device: torch.device) -> torch.Tensor:
-    """RGB float32 (B, 3, S, S) in 0..1."""
-    import torch
-
-    pixels = torch.from_numpy(np.stack([view.image for view in views])[..., ::-1].copy()).to(device)
-    return pixels.permute(0, 3, 1, 2).float().div_(255)
-
-
-def _tensors(device: torch.device, *arrays: npt.NDArray[np.float32]) -> list[torch.Tensor]:
-    import torch
-
-    return [torch.from_numpy(array).to(device) for array in arrays]
-
-
-def _groups(network: FaceSSD) -> list[dict[str, Any]]:
-    """Weights decay; biases and the parameters of norms do not."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-
-
-def _rate(step: int, steps: int) -> float:
-    """The learning rate: up in a line, down in a cosine."""
-    rise = min(WARM_UP, steps // 5 + 1)
-    if step < rise:
-        return LEARNING_RATE * (step + 1) / rise
-    share = (step - rise) / max(steps - rise, 1)
-    return LEARNING_RATE * (LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * share)) / 2)
+def _describe(train: Sequence[LabelledImage], val: Sequence[LabelledImage]) -> str:
+    """One sentence for the metadata; names no file or folder."""
+    sides = ((train, "trained on"), (val, "chosen on"))
+    return ", ".join(f"{verb} {len(part)} images ({sum(len(i.truth) for i in part)} faces)" for part, verb in sides)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.engines.letterbox import PAD_VALUE
-from detector.training.labelled import Labelled, Pictures
+from detector.training.pictures import Pictures
 
 __all__ = ["SMALLEST", "View", "batches", "view"]
 
@@ -37,7 +37,7 @@ class View:
     Args:
         image: BGR uint8 (S, S, 3).
         faces: float32 (F, 4), xyxy px.
-        ignored: float32 (G, 4), faces too small or cut off.
+        ignored: float32 (G, 4), faces that are too small, cut off, or not labelled.
     """
 
     image: npt.NDArray[np.uint8]
@@ -45,27 +45,27 @@ class View:
     ignored: Floats
 
 
-def batches(
-    data: Sequence[Labelled], pictures: Pictures, *, size: int, batch: int, mosaics: float, seed: Sequence[int]
-) -> Iterator[list[View]]:
+def batches(pictures: Pictures, *, size: int, batch: int, mosaics: float, seed: Sequence[int]) -> Iterator[list[View]]:
     """One epoch in random order; the next batch is prepared while the last one is learnt. A short rest is left out.
 
     Args:
-        data: labelled images.
-        pictures: their pixels.
+        pictures: with their faces.
         size: side of the views, px.
-        batch: views in a batch, at most ``len(data)``.
+        batch: views in a batch, at most ``len(pictures)``.
         mosaics: share of views that are made of four pictures at half the size.
         seed: the same numbers give the same epoch.
+
+    Raises:
+        SourceError: an image cannot be read.
     """
-    order = np.random.default_rng(seed).permutation(len(data)).tolist()
+    order = np.random.default_rng(seed).permutation(len(pictures)).tolist()
 
     def one(index: int) -> View:
         rng = np.random.default_rng([*seed, index])
         if rng.random() >= mosaics:
-            return view(pictures[index], data[index].xyxy, size, rng)
-        others = rng.integers(len(data), size=3).tolist()
-        return _mosaic([view(pictures[i], data[i].xyxy, size // 2, rng) for i in (index, *others)])
+            return view(*pictures[index], size, rng)
+        others = rng.integers(len(pictures), size=3).tolist()
+        return _mosaic([view(*pictures[i], size // 2, rng) for i in (index, *others)])
 
     def prepare(start: int) -> list[View]:
         return [one(index) for index in order[start : start + batch]]
@@ -80,8 +80,16 @@ def batches(
             yield ready
 
 
-def view(image: npt.NDArray[np.uint8], xyxy: Floats, size: int, rng: np.random.Generator) -> View:
-    """A random cut: half of the time one that shows a face of the picture at a random size, to see all sizes alike."""
+def view(image: npt.NDArray[np.uint8], xyxy: Floats, unlabelled: Floats, size: int, rng: np.random.Generator) -> View:
+    """A random cut: half of the time one that shows a face of the picture at a random size, to see all sizes alike.
+
+    Args:
+        image: BGR uint8 (H, W, 3).
+        xyxy: float32 (F, 4), its faces, px.
+        unlabelled: float32 (G, 4), regions where faces may be that nobody labelled.
+        size: side of the view, px.
+        rng: decides.
+    """
     height, width = image.shape[:2]
     fit = size / max(height, width)
     chosen = None
@@ -105,8 +113,12 @@ def view(image: npt.NDArray[np.uint8], xyxy: Floats, size: int, rng: np.random.G
     shift = offset + 0.5 * scales - 0.5
     matrix = np.array([[scales[0], 0, shift[0]], [0, scales[1], shift[1]]])
     warped = cv2.warpAffine(_recolour(image, rng), matrix, (size, size), borderValue=(PAD_VALUE,) * 3)
-    corners = np.sort((xyxy.reshape(-1, 2, 2) * scales + offset), axis=1).reshape(-1, 4)
-    return View(warped.astype(np.uint8, copy=False), *_visible(corners.astype(np.float32), size))
+    faces, regions = (
+        np.sort(boxes.reshape(-1, 2, 2) * scales + offset, axis=1).reshape(-1, 4).astype(np.float32)
+        for boxes in (xyxy, unlabelled)
+    )
+    learnt, ignored = _visible(faces, size)
+    return View(warped.astype(np.uint8, copy=False), learnt, np.concatenate([ignored, *_visible(regions, size)]))
 
 
 def _mosaic(four: Sequence[View]) -> View:

@@ -16,7 +16,7 @@ from detector.detections import CLASSES
 from detector.errors import TrainingError
 from detector.media.images import is_complete
 
-__all__ = ["Contents", "adopt", "check_folder", "describe", "list_split"]
+__all__ = ["Contents", "adopt", "check_folder", "describe"]
 
 SPLITS = ("train", "val")
 
@@ -63,19 +63,6 @@ def check_folder(data: Path) -> dict[str, Contents]:
                 raise TrainingError(f"{data}: no face is labelled {name} in {split}: both classes are needed there")
         contents[split] = Contents(len(images), {name: faces[index] for index, name in enumerate(CLASSES)})
     return contents
-
-
-def list_split(data: Path, split: str) -> list[tuple[Path, Path]]:
-    """Each image of a split with the place of its label file, which an image without faces may lack.
-
-    Args:
-        data: data.yaml of the folder.
-        split: "train" or "val".
-
-    Raises:
-        TrainingError: the data.yaml cannot be read, names other classes, or there are no images.
-    """
-    return [(image, _label_of(image)) for image in _read(data)[split]]
 
 
 def adopt(data: Path, out: Path, progress: Progress = silent) -> Path:
