@@ -251,8 +251,10 @@ class _Session:
     def _detect(self, tensor: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         import torch
 
+        from detector.training.face_ssd_network import Decoded
+
         with torch.inference_mode(), self.hardware.autocast():
-            boxes, scores = self.average.detect(self._tensor(tensor).to(memory_format=torch.channels_last))
+            boxes, scores = Decoded(self.average)(self._tensor(tensor).to(memory_format=torch.channels_last))
         return boxes[0].cpu().numpy(), scores[0].cpu().numpy()
 
     def _save(self, recall: FaceRecall) -> bool:

@@ -20,7 +20,7 @@ from torchvision.models.detection._utils import BoxCoder, SSDMatcher
 from torchvision.models.detection.ssd import SSDHead
 from torchvision.ops import Conv2dNormActivation, box_iou
 
-__all__ = ["STRIDE", "FaceSSD", "Targets", "detection_loss", "match"]
+__all__ = ["STRIDE", "Decoded", "FaceSSD", "Targets", "detection_loss", "match"]
 
 STRIDE = 32
 """The input's sides are multiples of this, px: the coarsest map that is added to finer ones."""
@@ -142,9 +142,17 @@ class FaceSSD(nn.Module):
         found = self.head(maps)
         return found["cls_logits"], found["bbox_regression"], _priors(maps)
 
-    def detect(self, images: Tensor) -> tuple[Tensor, Tensor]:
+
+class Decoded(nn.Module):
+    """The network with its predictions read out, as it is used and exported."""
+
+    def __init__(self, network: FaceSSD) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures to all candidates: boxes (B, P, 4), xyxy px of the input, and scores (B, P) from 0 to 1."""
-        logits, offsets, priors = self(images)
+        logits, offsets, priors = self.network(images)
         return _decode(offsets.float(), priors), logits.float().softmax(dim=-1)[..., 1]
 
 
