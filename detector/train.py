@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector import _cli
+from detector import _cli, _train_two_step
+from detector._labels import add_label_flags, check_label_flags, convert
 from detector._progress import TrainingProgress, clock
-from detector.data import dataset
-from detector.engines import default_weights
+from detector.engines import ENGINES, default_weights
 from detector.errors import TrainingError
 from detector.export import summary
 from detector.training import export as exporting
@@ -27,6 +27,7 @@ __all__ = ["TrainingResult", "finish", "main", "resume", "train"]
 log = logging.getLogger("detector.train")
 
 NETWORK = "mask_detector"
+EPOCHS, IMGSZ = 30, 512
 PARITY_IMAGES = 3
 
 EXAMPLES = """\
@@ -34,7 +35,8 @@ EXAMPLES = """\
   python -m detector.train --annotations my/xml --images my/photos --epochs 50
   python -m detector.train --annotations a/xml --annotations b/xml --images a/img --images b/img --map bare=without_mask
   python -m detector.train --data my_yolo_folder/data.yaml --imgsz 640 --device cuda
-  python -m detector.train --resume runs/train"""
+  python -m detector.train --resume runs/train
+  python -m detector.train --engine two-step --crops my/crops           the classifier of the two-step engine"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,42 +47,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The flags of ``python -m detector.train``."""
     parser = _cli.make_parser("train", "Train the network on LabelImg labels or on a YOLO folder.", EXAMPLES)
-    labels = parser.add_argument_group("labels")
-    labels.add_argument(
-        "--annotations",
-        type=Path,
-        action="append",
-        help="folder of LabelImg XML; repeatable (default: data/annotations)",
-    )
-    labels.add_argument(
-        "--images", type=Path, action="append", help="folder of its images; repeatable (default: data/images)"
-    )
-    labels.add_argument("--split", type=Path, help="CSV (image, split) that says what validates", metavar="CSV")
-    labels.add_argument("--val", type=_cli.fraction, default=0.1, help="without --split: the share that validates")
-    labels.add_argument(
-        "--map",
-        type=_name_and_class,
-        action="append",
-        default=[],
-        metavar="NAME=CLASS",
-        help="what one of your class names means: with_mask, without_mask or ignore; repeatable",
-    )
-    labels.add_argument("--corrections", type=Path, help="CSV of corrections to the labels", metavar="CSV")
-    labels.add_argument(
-        "--data", type=Path, help="instead of all these: the data.yaml of a YOLO folder", metavar="YAML"
-    )
+    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what is trained")
+    add_label_flags(parser)
     learning = parser.add_argument_group("training")
     learning.add_argument(
-        "--start", help=f"checkpoint to start from (default: weights/{NETWORK}.pt, or {DEFAULT_START} from ultralytics)"
+        "--start",
+        help=f"checkpoint to start from (default: weights/{NETWORK}.pt, or {DEFAULT_START} from ultralytics; "
+        "two-step: ImageNet weights of torchvision, from there)",
     )
-    learning.add_argument("--epochs", type=_cli.positive, default=30, help="times that every image is seen")
-    learning.add_argument("--imgsz", type=_cli.positive, default=512, help="images' longer side in the network, px")
-    learning.add_argument("--batch", type=_cli.positive, help="images per step (default: 16, or all if they are fewer)")
+    learning.add_argument(
+        "--epochs", type=_cli.positive, help=f"times that every image is seen (default: {EPOCHS}, two-step 20)"
+    )
+    learning.add_argument(
+        "--imgsz", type=_cli.positive, help=f"images' longer side in the network, px (default: {IMGSZ})"
+    )
+    learning.add_argument(
+        "--batch", type=_cli.positive, help="images per step (default: 16, two-step 32, or all if they are fewer)"
+    )
     learning.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
-    learning.add_argument("--seed", type=int, default=0, help="another number: another split and other augmentations")
     learning.add_argument(
         "--resume", type=Path, help="go on with an interrupted run; only --device and --batch apply", metavar="RUN"
     )
+    _train_two_step.add_flags(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--name", default="train", help="name of the run; taken names get a number")
     output.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs", metavar="FOLDER")
@@ -98,7 +86,12 @@ def finish(result: TrainingResult) -> exporting.Exported:
 
 
 def _command(args: argparse.Namespace) -> int:
-    _check_flags(args)
+    check_label_flags(args)
+    if args.engine == "two-step":
+        return _train_two_step.train_two_step(args)
+    given = [name for name in _train_two_step.FLAGS if getattr(args, name) is not None]
+    if given:
+        raise TrainingError(f"--{given[0].replace('_', '-')}: is for --engine two-step: add that, or leave it out")
     run = args.resume or new_run(args.runs, args.name)
     progress = TrainingProgress()
     try:
@@ -126,65 +119,24 @@ def _command(args: argparse.Namespace) -> int:
     return _cli.EXIT_OK
 
 
-def _check_flags(args: argparse.Namespace) -> None:
-    sources = [name for name in ("annotations", "images", "split", "map", "corrections") if getattr(args, name)]
-    if args.data and sources:
-        raise TrainingError(f"--data already names images and labels: leave out --{sources[0]}")
-    if args.resume and (args.data or sources):
-        raise TrainingError(f"--resume goes on with its own data: leave out --{'data' if args.data else sources[0]}")
-    if bool(args.annotations) != bool(args.images):
-        raise TrainingError("--annotations and --images belong together: give both, or none for the sample in data/")
-
-
 def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) -> TrainingResult:
     weights = default_weights().with_suffix(".pt")
     start = find_start(args.start or (str(weights) if weights.is_file() else DEFAULT_START), args.runs / "pretrained")
     out = run / "dataset"
-    data = adopt(args.data, out, progress) if args.data else _convert(args, out, progress)
+    data = adopt(args.data, out, progress) if args.data else convert(args, out, progress)
     log.info("%s: %s", run, describe(check_folder(data)))
     log.info("starting from %s", start)
     return train(
         data,
         run,
         start,
-        epochs=args.epochs,
-        imgsz=args.imgsz,
+        epochs=args.epochs or EPOCHS,
+        imgsz=args.imgsz or IMGSZ,
         batch=args.batch,
         device=args.device,
         seed=args.seed,
         listener=progress,
     )
-
-
-def _convert(args: argparse.Namespace, out: Path, progress: TrainingProgress) -> Path:
-    sample = default_weights().parents[1] / "data"
-    split = args.split
-    if not args.annotations and split is None and (sample / "split.csv").is_file():
-        split = sample / "split.csv"
-    report = dataset.build(
-        args.annotations or [sample / "annotations"],
-        args.images or [sample / "images"],
-        out,
-        class_map=dict(args.map),
-        split=split,
-        val=args.val,
-        seed=args.seed,
-        corrections=args.corrections,
-        progress=progress,
-    )
-    for line in report.warnings:
-        log.warning("warning: %s", line)
-    notes = len(report.dropped) + len(report.mended) + len(report.suspicious)
-    if notes:
-        log.warning("%d labels or images were dropped, mended or look wrong: see %s", notes, out / "report.txt")
-    return out / "data.yaml"
-
-
-def _name_and_class(text: str) -> tuple[str, str]:
-    name, separator, target = text.rpartition("=")
-    if not (name and separator and target):
-        raise argparse.ArgumentTypeError(f"{text} is not NAME=CLASS")
-    return name, target
 
 
 def _say_how_to_go_on(run: Path) -> None:

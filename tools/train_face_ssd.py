@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from detector import _cli
+from detector._labels import add_label_flags, check_label_flags, convert
 from detector._progress import TrainingProgress, clock
+from detector.engines.weights import FACE_WEIGHTS, default_weights
 from detector.training import face_ssd
+from detector.training.export import install
 from detector.training.imagenet import load_imagenet
 from detector.training.single_stage import last_checkpoint, new_run
+from detector.training.two_step_export import export_face_ssd
 
 BACKBONE = "mobilenet_v2"
 
 EXAMPLES = """\
-  python tools/train_face_ssd.py --data my_yolo_folder/data.yaml --epochs 40
+  python tools/train_face_ssd.py --data my_yolo_folder/data.yaml
+  python tools/train_face_ssd.py --annotations my/xml --images my/photos --epochs 60
   python tools/train_face_ssd.py --resume runs/faces"""
 
 
@@ -26,44 +32,73 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags."""
-    parser = _cli.make_parser("tools/train_face_ssd.py", __doc__, EXAMPLES)
-    parser.add_argument("--data", type=Path, help="data.yaml of a YOLO folder; both classes are faces", metavar="YAML")
-    parser.add_argument("--start", default=BACKBONE, help="torchvision's ImageNet weights (.pth), or their name")
-    parser.add_argument("--epochs", type=_cli.positive, default=40, help="times that every image is seen")
-    parser.add_argument("--imgsz", type=_cli.positive, default=512, help="side of the network's input, px")
-    parser.add_argument("--batch", type=_cli.positive, default=16, help="images per step")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
-    parser.add_argument("--seed", type=int, default=0, help="another number: other cuts, another order")
-    parser.add_argument("--resume", type=Path, help="go on with an interrupted run", metavar="RUN")
-    parser.add_argument("--name", default="faces", help="name of the run; taken names get a number")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs", metavar="FOLDER")
-    parser.add_argument("--install", action="store_true", help="also copy the result into weights/")
+    """The flags of ``python tools/train_face_ssd.py``."""
+    parser = _cli.make_parser(
+        "tools/train_face_ssd.py", "Train the two-step engine's face finder; both classes are faces.", EXAMPLES
+    )
+    add_label_flags(parser)
+    parser.add_argument("--ignore", type=Path, help="CSV of faces that nobody labelled, to be left out", metavar="CSV")
+    learning = parser.add_argument_group("training")
+    learning.add_argument("--start", default=BACKBONE, help="torchvision's ImageNet weights (.pth), or their name")
+    learning.add_argument("--epochs", type=_cli.positive, default=40, help="times that every image is seen")
+    learning.add_argument("--imgsz", type=_cli.positive, default=512, help="side of the network's input, px")
+    learning.add_argument("--batch", type=_cli.positive, default=16, help="images per step")
+    learning.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
+    learning.add_argument(
+        "--resume", type=Path, help="go on with an interrupted run; only --device and --install apply", metavar="RUN"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("--name", default="faces", help="name of the run; taken names get a number")
+    output.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs", metavar="FOLDER")
+    output.add_argument("--install", action="store_true", help="also make the result the default, in weights/")
     return parser
 
 
 def _command(args: argparse.Namespace) -> int:
+    check_label_flags(args)
+    run = args.resume or new_run(args.runs, args.name)
     progress = TrainingProgress()
-    run = args.resume
     try:
         if args.resume:
             trained = face_ssd.resume(run, device=args.device, progress=progress)
         else:
-            weights = load_imagenet(args.start, BACKBONE, args.runs / "pretrained")
-            run = new_run(args.runs, args.name)
-            settings = face_ssd.Settings(str(args.data.resolve()), args.epochs, args.imgsz, args.batch, args.seed)
-            trained = face_ssd.train(settings, run, weights, device=args.device, progress=progress)
+            trained = _train_new(args, run, progress)
     except KeyboardInterrupt:
-        if run and last_checkpoint(run):
-            print(f"stopped; go on with: python tools/train_face_ssd.py --resume {run}", file=sys.stderr)
+        if last_checkpoint(run):
+            again = f"python tools/train_face_ssd.py --resume {run}"
+            print(f"stopped; the last whole epoch is kept. Go on with: {again}", file=sys.stderr)
         else:
             print("stopped before the first epoch was complete: there is nothing to go on from", file=sys.stderr)
         return _cli.EXIT_INTERRUPTED
+    finally:
+        if not args.resume and not last_checkpoint(run):  # nothing but the converted data: of no more use
+            shutil.rmtree(run, ignore_errors=True)
     print(
-        f"recall at 1 false face an image {trained.recall.recall:.3f} of {trained.recall.faces} faces from 16 px, "
-        f"at a score of {trained.recall.threshold:.3f}; trained in {clock(trained.seconds)}; {trained.best}"
+        f"recall at 1 false face an image: {trained.recall.recall:.3f} of {trained.recall.faces} faces from 16 px, "
+        f"at a score of {trained.recall.threshold:.3f}; trained in {clock(trained.seconds)}"
     )
+    exported = export_face_ssd(trained.best, run / FACE_WEIGHTS, trained.examples)
+    print(exported)
+    if args.install:
+        for path in install([exported.path], default_weights().parent):
+            print(f"installed {path}")
+    faces = "ssd" if args.install else f"ssd={exported.path}"
+    print(f"next: python -m detector.train --engine two-step --faces {faces}")
     return _cli.EXIT_OK
+
+
+def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) -> face_ssd.Trained:
+    weights = load_imagenet(args.start, BACKBONE, args.runs / "pretrained")
+    data = args.data or convert(args, run / "dataset", progress)
+    settings = face_ssd.Settings(
+        data=str(data.resolve()),
+        epochs=args.epochs,
+        imgsz=-(-args.imgsz // 64) * 64,  # a mosaic's quarter is whole strides too
+        batch=args.batch,
+        seed=args.seed,
+        ignore=str(args.ignore.resolve()) if args.ignore else None,
+    )
+    return face_ssd.train(settings, run, weights, device=args.device, progress=progress)
 
 
 if __name__ == "__main__":

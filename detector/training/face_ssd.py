@@ -15,15 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.data.progress import Progress, silent
-from detector.detections import Detections
-from detector.engines.face_finders.base import IOU, suppress
-from detector.engines.letterbox import InputBuffer, Letterbox
 from detector.errors import TrainingError
 from detector.evaluation.labelled import LabelledImage, load_yolo
 from detector.evaluation.regions import Regions
-from detector.scoring import TAIL, Example
 from detector.training.face_recall import FaceRecall, measure
 from detector.training.face_ssd_data import View, batches
+from detector.training.face_ssd_validation import find_faces
 from detector.training.failures import one_line_errors
 from detector.training.pictures import Pictures
 from detector.training.steps import (
@@ -52,6 +49,9 @@ WARM_UP = 300
 """Steps in which the rate rises, until AdamW knows the gradients' size; a fifth of a shorter training."""
 
 LARGEST_GRADIENT = 10.0
+
+EXAMPLES = 3
+"""Validation images that a result names, to compare an export on."""
 
 MOSAICS, WHOLE_PICTURES = 0.5, 0.15
 """Share of the pictures that are shown four at a time, and of the epochs, the last, in which none is."""
@@ -86,12 +86,14 @@ class Trained:
         run: the folder.
         best: checkpoint of the best epoch.
         recall: of that epoch, on the validation images.
+        examples: some of the validation images.
         seconds: how long this process trained.
     """
 
     run: Path
     best: Path
     recall: FaceRecall
+    examples: tuple[Path, ...]
     seconds: float
 
 
@@ -184,7 +186,8 @@ class _Session:
             )
         best = self.run / "weights" / "best.pt"
         self.average.load_state_dict(load_checkpoint(best, CHECKPOINT)["average"])
-        return Trained(self.run, best, self._validate(), time.monotonic() - began)
+        examples = tuple(item.path for item in self.val.labelled[:EXAMPLES])
+        return Trained(self.run, best, self._validate(), examples, time.monotonic() - began)
 
     def restore(self, content: dict[str, Any]) -> None:
         """Go back to a saved epoch."""
@@ -230,32 +233,7 @@ class _Session:
         return float(totals[0] / self.steps), float(totals[1] / self.steps)
 
     def _validate(self) -> FaceRecall:
-        """The average's recall on the validation images, seen as the engine sees them."""
-        from detector.training.face_ssd_network import STRIDE
-
-        examples = []
-        self.average.eval()
-        for index, item in enumerate(self.val.labelled):
-            picture, _, _ = self.val[index]
-            geometry = Letterbox.fit(picture.shape[:2], self.settings.imgsz, STRIDE)
-            buffer = InputBuffer(geometry)
-            buffer.write(picture)
-            boxes, scores = self._detect(buffer.tensor[None])
-            kept = suppress(boxes, scores, TAIL, IOU)
-            scale = max(item.size) / max(picture.shape[:2])
-            found = geometry.restore(boxes[kept]) * np.float32(scale)
-            nothing = np.zeros(len(kept), np.int64)  # one class
-            examples.append(Example(item.truth, Detections(found, scores[kept], nothing), item.ignored))
-        return measure(examples)
-
-    def _detect(self, tensor: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        import torch
-
-        from detector.training.face_ssd_network import Decoded
-
-        with torch.inference_mode(), self.hardware.autocast():
-            boxes, scores = Decoded(self.average)(self._tensor(tensor).to(memory_format=torch.channels_last))
-        return boxes[0].cpu().numpy(), scores[0].cpu().numpy()
+        return measure(find_faces(self.average, self.val, self.settings.imgsz, self.hardware))
 
     def _save(self, recall: FaceRecall) -> bool:
         better = not recall.recall < self.best  # NaN, without a face to find, is better than nothing

@@ -17,7 +17,7 @@ from detector.data.progress import Progress, silent
 from detector.engines.crops import SIDE
 from detector.errors import TrainingError
 from detector.training import report as reporting
-from detector.training.crop_folder import CropFolder, batches, read_crop_folder, whole
+from detector.training.crop_folder import Crop, CropFolder, batches, read_crop_folder, whole
 from detector.training.failures import one_line_errors
 from detector.training.report import Epoch, Report
 from detector.training.steps import (
@@ -85,6 +85,7 @@ class Trained:
         best: checkpoint of the best epoch.
         report: of that epoch, on the validation crops.
         curves: picture of loss, accuracy and confusion.
+        examples: the validation crops.
         seconds: how long this process trained.
     """
 
@@ -92,6 +93,7 @@ class Trained:
     best: Path
     report: Report
     curves: Path
+    examples: tuple[Crop, ...]
     seconds: float
 
 
@@ -185,7 +187,7 @@ class _Session:
         _, report = self._validate()
         curves = self.run / "curves.png"
         reporting.draw(self.epochs, settings.head_epochs, report, curves)
-        return Trained(self.run, best, report, curves, time.monotonic() - began)
+        return Trained(self.run, best, report, curves, self.crops.val, time.monotonic() - began)
 
     def restore(self, content: dict[str, Any]) -> None:
         """Go back to a saved epoch."""
