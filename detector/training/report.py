@@ -95,6 +95,7 @@ def draw(epochs: Sequence[Epoch], thawed: int, report: Report, picture: Path) ->
             axes.plot(numbers, [getattr(epoch, column) for epoch in epochs], style, marker=".", label=part)
     for axes, title in ((left, "loss"), (middle, "accuracy")):
         axes.set(title=title, xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         if 0 < thawed < len(epochs):
             axes.axvline(thawed + 0.5, color="grey", linestyle=":", label="body trained too")
         axes.grid(alpha=0.3)

@@ -205,6 +205,7 @@ class _Session:
         from torch.nn import functional
 
         settings, number = self.settings, len(self.epochs)
+        torch.manual_seed(settings.seed * 10_000 + number)  # dropout, the same in a run that is resumed
         self.network.train()
         self.network.freeze(head_only)
         total, right, seen = 0.0, 0, 0
