@@ -34,7 +34,6 @@ class MaskClassifierNetwork(nn.Module):
         mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in NORMALISATION[backbone])
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
-        self.frozen = False
 
     def start_from(self, imagenet: dict[str, Tensor]) -> None:
         """Load the body from ImageNet weights in torchvision's layout; what only classified ImageNet is left out."""
@@ -42,16 +41,16 @@ class MaskClassifierNetwork(nn.Module):
         self.body.load_state_dict(kept)
 
     def freeze(self, frozen: bool) -> None:
-        """Whether the body stays as it is, its norms' averages included."""
-        self.frozen = frozen
+        """Whether the body's weights stay as they are."""
         self.body.requires_grad_(not frozen)
-        self.train(self.training)
 
     def train(self, mode: bool = True) -> MaskClassifierNetwork:
-        """As for any module, but a frozen body stays as it is."""
+        """As for any module, but the body's norms keep ImageNet's averages: those of a few crops would upset the head.
+
+        With a batch's own averages, a head that was trained on a frozen body begins anew when the body is thawed.
+        """
         super().train(mode)
-        if self.frozen:
-            self.body.eval()
+        self.body.eval()
         return self
 
     def forward(self, crops: Tensor) -> Tensor:

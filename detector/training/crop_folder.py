@@ -24,9 +24,6 @@ from detector.training.crops import FOLDERS, NOTE
 __all__ = ["Crop", "CropFolder", "batches", "read_crop_folder", "whole"]
 
 VAL_SHARE = 0.2
-LEAST_CROPS = 2
-"""Of each class in train: batch norm needs more than one."""
-
 ROTATION, ZOOM, SHIFT, SHEAR = 25.0, 0.1, 0.1, 0.2
 """Degrees, share of the size, share of the side, and tangent: what the tutorials shake their pictures by."""
 
@@ -110,8 +107,8 @@ def read_crop_folder(folder: Path, *, seed: int = 0, progress: Progress = silent
     train, val = (crops["train"], crops["val"]) if split else _split(crops["all"], names, seed, progress)
     result = CropFolder(names, tuple(train), tuple(val), _margin(folder))
     for name, count in result.counts("train").items():
-        if count < LEAST_CROPS:
-            raise TrainingError(f"{folder}: {count} crops of {name} to train on: at least {LEAST_CROPS} are needed")
+        if not count:
+            raise TrainingError(f"{folder}: images of {name} are in val only: put some into train too")
     return result
 
 
@@ -121,14 +118,13 @@ def batches(
     """One epoch in random order, each crop turned, moved and bent a little; the next batch is prepared meanwhile.
 
     Yields:
-        BGR uint8 (B, side, side, 3) and labels int64 (B,). A rest of one crop is left out.
+        BGR uint8 (B, side, side, 3) and labels int64 (B,); the last batch may be smaller.
 
     Raises:
         SourceError: a crop cannot be read.
     """
     order = np.random.default_rng(seed).permutation(len(crops)).tolist()
     groups = [order[start : start + batch] for start in range(0, len(order), batch)]
-    groups = [group for group in groups if len(group) > 1]  # batch norm has nothing to compare one with
 
     def prepare(group: list[int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
         shaken = [_shake(_read(crops[i], side), np.random.default_rng([*seed, i])) for i in group]

@@ -161,8 +161,7 @@ class _Session:
         self.epochs: list[Epoch] = []
         self.best = -1.0
         self.step = 0
-        # The epoch's last batch may be short, but not of one crop.
-        self.steps = len(self.crops.train) // settings.batch + (len(self.crops.train) % settings.batch > 1)
+        self.steps = -(-len(self.crops.train) // settings.batch)
 
     def fit(self) -> Trained:
         """The epochs that are left, the report and the picture."""

@@ -198,6 +198,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
     run = new_run(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         face_ssd.train(settings(), run, start(), device="cpu", progress=stop_in(2, step=1))
+    caplog.clear()
     caplog.set_level(logging.INFO, "detector")
     face_ssd.resume(run, device="cpu")
     assert next(m for m in caplog.messages if m.startswith("epoch")).startswith("epoch 2/2  loss ")
