@@ -24,6 +24,9 @@ class MaskClassifierNetwork(nn.Module):
         classes: number of classes.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, backbone: str, classes: int) -> None:
         super().__init__()
         self.backbone = backbone

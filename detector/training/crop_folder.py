@@ -198,4 +198,7 @@ def _shake(crop: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray
     centre = np.full(2, (side - 1) / 2)
     shift = centre - linear @ centre + rng.uniform(-SHIFT, SHIFT, 2) * side
     matrix = np.column_stack([linear, shift])
-    return cv2.warpAffine(crop, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
+    shaken: npt.NDArray[np.uint8] = cv2.warpAffine(crop, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE).astype(
+        np.uint8, copy=False
+    )
+    return shaken

@@ -161,7 +161,7 @@ class _Session:
         self.train, self.val = (Pictures(part, 2 * settings.imgsz) for part in (train, val))
         self.hardware = Hardware(device)
         torch.manual_seed(settings.seed)
-        self.network = FaceSSD().to(self.hardware.device, memory_format=torch.channels_last)
+        self.network = FaceSSD().to(self.hardware.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(groups(self.network.parameters()))
         self.epoch, self.step, self.best = 0, 0, -1.0
@@ -219,12 +219,12 @@ class _Session:
                 group["lr"] = LEARNING_RATE * rate(self.step, self.steps * settings.epochs, WARM_UP)
             with self.hardware.autocast():
                 logits, offsets, priors = self.network(self._stack(views))
-            targets = [match(*map(self._tensor, (shown.faces, shown.ignored)), priors) for shown in views]
+            targets = [match(self._tensor(v.faces), self._tensor(v.ignored), priors) for v in views]
             losses = detection_loss(logits.float(), offsets.float(), priors, targets)
             if not all(map(math.isfinite, values := [loss.item() for loss in losses])):
                 raise RuntimeError("the loss is NaN")
             self.optimizer.zero_grad()
-            sum(losses).backward()
+            torch.autograd.backward(losses[0] + losses[1])
             torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
             self.optimizer.step()
             self.step += 1

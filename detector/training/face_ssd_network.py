@@ -90,6 +90,9 @@ class Targets:
 class FaceSSD(nn.Module):
     """The network: pictures to the score and the offsets of each prior."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         body = mobilenet_v2().features
@@ -222,8 +225,8 @@ def _decode(offsets: Tensor, priors: Tensor) -> Tensor:
     """What torchvision's BoxCoder decodes, for a batch and with nothing that depends on the batch when it is traced."""
     size = priors[:, 2:] - priors[:, :2]
     centre = priors[:, :2] + size / 2
-    weights = offsets.new_tensor(CODER_WEIGHTS)
-    shift, stretch = (offsets / weights).split(2, dim=-1)
+    unweighted = offsets / offsets.new_tensor(CODER_WEIGHTS)
+    shift, stretch = unweighted[..., :2], unweighted[..., 2:]
     centre = centre + shift * size
     half = size * stretch.clamp(max=math.log(1000 / 16)).exp() / 2
     return torch.cat([centre - half, centre + half], dim=-1)

@@ -153,7 +153,7 @@ class _Session:
         self.hardware = Hardware(device)
         torch.manual_seed(settings.seed)
         network = MaskClassifierNetwork(settings.backbone, len(self.crops.names))
-        self.network = network.to(self.hardware.device, memory_format=torch.channels_last)
+        self.network = network.to(self.hardware.device).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.network).eval()
         self.optimizer = torch.optim.AdamW(groups(self.network.parameters()))
         counts = np.array(list(self.crops.counts("train").values()))
@@ -220,7 +220,7 @@ class _Session:
             if not math.isfinite(value := loss.item()):
                 raise RuntimeError("the loss is NaN")
             self.optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             self.optimizer.step()
             self.step += 1
             follow(self.average, self.network, self.step)

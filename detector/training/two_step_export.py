@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -175,23 +175,23 @@ def _export(
 def _trace(network: nn.Module, example: Any, axes: dict[str, dict[int, str]], entries: dict[str, str]) -> bytes:
     """The file: the network's graph, constants folded, and what it says about itself."""
     import onnx
-    import onnxslim
     import torch
 
     names = list(axes)
-    with warnings.catch_warnings(), io.BytesIO() as buffer:
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="mask-detector-") as folder:
         warnings.simplefilter("ignore")  # the tracer warns that it is the old one: the new one needs onnxscript
+        path = Path(folder) / "network.onnx"
         torch.onnx.export(
             network,
             (example,),
-            buffer,
+            path,
             input_names=names[:1],
             output_names=names[1:],
             dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,
         )
-        model = onnxslim.slim(onnx.load_from_string(buffer.getvalue()))
+        model = onnx.load(path)
     common = {
         "author": "mask-detector",
         "date": now(),
@@ -229,7 +229,7 @@ def _crops(crops: Sequence[Crop], side: int) -> Iterator[npt.NDArray[np.float32]
     """All at once, and one alone."""
     for some in (crops, crops[:1]):
         for pixels, _ in whole(some, side=side, batch=len(crops)):
-            yield np.ascontiguousarray(pixels[..., ::-1].transpose(0, 3, 1, 2), np.float32) / 255
+            yield np.ascontiguousarray(pixels[..., ::-1].transpose(0, 3, 1, 2)).astype(np.float32) / np.float32(255)
 
 
 def _boxes_and_scores(ours: Arrays, theirs: Arrays) -> tuple[float, float]:
