@@ -184,7 +184,9 @@ def _read(crop: Crop, side: int) -> npt.NDArray[np.uint8]:
     height, width = picture.shape[:2]
     if (height, width) == (side, side):
         return picture
-    return cut(picture, np.array([[0, 0, width, height]], np.float32), side=side, margin=0)[0]
+    crops = cut(picture, np.array([[0, 0, width, height]], np.float32), side=side, margin=0)
+    padded: npt.NDArray[np.uint8] = crops[0]
+    return padded
 
 
 def _shake(crop: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
@@ -198,7 +200,5 @@ def _shake(crop: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray
     centre = np.full(2, (side - 1) / 2)
     shift = centre - linear @ centre + rng.uniform(-SHIFT, SHIFT, 2) * side
     matrix = np.column_stack([linear, shift])
-    shaken: npt.NDArray[np.uint8] = cv2.warpAffine(crop, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE).astype(
-        np.uint8, copy=False
-    )
-    return shaken
+    shaken = cv2.warpAffine(crop, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    return shaken.astype(np.uint8, copy=False)
