@@ -117,3 +117,10 @@ def test_the_command_cuts_a_yolo_folder_and_says_what_comes_next(
     assert images.read(next(out.rglob("with_mask/*.jpg"))).shape == (48, 48, 3)
     assert crop_faces.main(flags) == 2
     assert "is there and not empty" in capsys.readouterr().err
+
+
+def test_without_labels_the_sample_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert crop_faces.main(["--out", str(tmp_path / "crops"), "--side", "32"]) == 0
+    assert capsys.readouterr().out.startswith("train: 15 with_mask, 10 without_mask, ")
+    assert crop_faces.main(["--data", "a.yaml", "--map", "a=ignore"]) == 2
+    assert "--data already names images and labels: leave out --map" in capsys.readouterr().err

@@ -39,9 +39,10 @@ ASPECT = 0.82
 
 CODER_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
 
-POSITIVE, NEGATIVE, IGNORED = 0.45, 0.35, 0.15
+POSITIVE, NEGATIVE, IGNORED, INSIDE = 0.45, 0.35, 0.15, 0.5
 """Overlap (IoU) with a face from which a prior learns to be one, and up to which it learns to be background. Lower
-than SSD's 0.5: a face of 12 px rarely lies that well on a prior. Between, and on ignored faces, it learns nothing."""
+than SSD's 0.5: a face of 12 px rarely lies that well on a prior. Between, and on ignored faces, it learns nothing.
+It is on one with the third, or with the last of its own area: a region may be larger than the faces in it."""
 
 NEGATIVES_PER_POSITIVE = 3
 LEAST_NEGATIVES = 64
@@ -164,12 +165,13 @@ def match(faces: Tensor, ignored: Tensor, priors: Tensor) -> Targets:
 
     Args:
         faces: float32 (F, 4), xyxy px.
-        ignored: float32 (G, 4), faces that are not learnt: too small, or cut off.
+        ignored: float32 (G, 4), faces that are not learnt: too small, cut off, or not labelled.
         priors: float32 (P, 4).
     """
-    face = torch.full((len(priors),), -1)
+    face = torch.full((len(priors),), -1, device=priors.device)
     if len(ignored):
-        face[(box_iou(ignored, priors) >= IGNORED).any(dim=0)] = -2
+        on_one = (box_iou(ignored, priors) >= IGNORED) | (_share_inside(priors, ignored) >= INSIDE)
+        face[on_one.any(dim=0)] = -2
     if len(faces):
         matcher = SSDMatcher(POSITIVE)
         matcher.low_threshold = NEGATIVE
@@ -219,6 +221,13 @@ def _cell(level: Level) -> list[list[float]]:
         centres = [(index + 0.5) * level.stride / dense for index in range(dense)]
         boxes += [[x - half_width, y - half_height, x + half_width, y + half_height] for y in centres for x in centres]
     return boxes
+
+
+def _share_inside(priors: Tensor, regions: Tensor) -> Tensor:
+    """How much of each prior's area lies in each region: (regions, priors), 0 to 1."""
+    corner = torch.minimum(priors[None, :, 2:], regions[:, None, 2:])
+    shared = (corner - torch.maximum(priors[None, :, :2], regions[:, None, :2])).clamp(min=0).prod(dim=2)
+    return shared / (priors[:, 2:] - priors[:, :2]).prod(dim=1)
 
 
 def _decode(offsets: Tensor, priors: Tensor) -> Tensor:

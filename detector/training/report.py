@@ -75,12 +75,12 @@ def summarise(labels: npt.NDArray[np.int64], said: npt.NDArray[np.int64], names:
     return Report(float(right.sum() / max(len(labels), 1)), tuple(entries), confusion)
 
 
-def draw(epochs: Sequence[Epoch], thawed: int, report: Report, picture: Path) -> None:
+def draw(epochs: Sequence[Epoch], head_epochs: int, report: Report, picture: Path) -> None:
     """Draw loss and accuracy over the epochs, and the confusion matrix.
 
     Args:
         epochs: in order.
-        thawed: how many of them trained the head alone.
+        head_epochs: how many of them trained the head alone.
         report: of the best epoch.
         picture: the file to write, .png or .svg.
     """
@@ -96,8 +96,8 @@ def draw(epochs: Sequence[Epoch], thawed: int, report: Report, picture: Path) ->
     for axes, title in ((left, "loss"), (middle, "accuracy")):
         axes.set(title=title, xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        if 0 < thawed < len(epochs):
-            axes.axvline(thawed + 0.5, color="grey", linestyle=":", label="body trained too")
+        if 0 < head_epochs < len(epochs):
+            axes.axvline(head_epochs + 0.5, color="grey", linestyle=":", label="body trained too")
         axes.grid(alpha=0.3)
         axes.legend()
     share = report.confusion / np.maximum(report.confusion.sum(axis=1, keepdims=True), 1)

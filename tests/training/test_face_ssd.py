@@ -107,6 +107,14 @@ def test_priors_on_an_ignored_face_are_not_asked_and_those_on_a_face_beside_it_a
     assert (learnt[(box_iou(torch.cat([face, ignored]), priors) == 0).all(dim=0)] == -1).all()
 
 
+def test_priors_in_a_region_much_larger_than_faces_are_not_asked(priors: torch.Tensor) -> None:
+    region = torch.tensor([[0.0, 0, 300, 300]])
+    learnt = match(region[:0], region, priors).face
+    inside = ((priors[:, :2] >= 0) & (priors[:, 2:] <= 300)).all(dim=1)
+    assert (learnt[inside] == -2).all()
+    assert (learnt[(priors[:, :2] > 300).any(dim=1)] == -1).all()
+
+
 def test_the_loss_takes_the_hardest_negatives_and_skips_what_is_not_asked() -> None:
     priors = torch.tensor([[10.0 * i, 0, 10 * i + 10, 10] for i in range(200)])
     face = torch.full((200,), -1)
