@@ -1,5 +1,4 @@
 """``python -m detector.train --engine two-step``: crops of labelled faces, and the classifier that learns from them."""
-# ruff: noqa: T201  # half of a command: it does the talking
 
 from __future__ import annotations
 
