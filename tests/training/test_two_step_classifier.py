@@ -157,8 +157,10 @@ def test_the_report_counts_what_was_said() -> None:
     assert report.confusion.tolist() == [[2, 1, 0], [1, 1, 0], [0, 0, 1]]
     first = report.classes[0]
     assert (first.precision, first.recall, first.f1, first.support) == pytest.approx((2 / 3, 2 / 3, 2 / 3, 3))
-    assert "accuracy 0.667 of 6 crops" in str(report)
+    assert report.accuracy_of_faces == pytest.approx(3 / 5)
+    assert "accuracy 0.667 of 6 crops, 0.600 of the 5 faces among them" in str(report)
     never = summarise(np.array([0, 0]), np.array([0, 0]), ("with_mask", "without_mask"))
+    assert "accuracy 1.000 of 2 crops\n" in str(never)
     assert (never.classes[1].precision, never.classes[1].f1) == (0, 0)
 
 
