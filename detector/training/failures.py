@@ -13,14 +13,19 @@ __all__ = ["one_line_errors"]
 
 
 @contextmanager
-def one_line_errors(run: Path) -> Iterator[None]:
-    """What can go wrong while training and is no bug becomes a TrainingError."""
+def one_line_errors(run: Path, size_flag: str = "--imgsz") -> Iterator[None]:
+    """What can go wrong while training and is no bug becomes a TrainingError.
+
+    Args:
+        run: the folder that is written to.
+        size_flag: the flag that says how large the images are in the network.
+    """
     try:
         yield
     except (RuntimeError, MemoryError, OSError) as error:
         text = str(error).lower()
         if isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text:
-            raise TrainingError("out of memory: use a smaller --batch or --imgsz") from error
+            raise TrainingError(f"out of memory: use a smaller --batch or {size_flag}") from error
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EDQUOT}:
             raise TrainingError(
                 f"{run}: cannot be written ({error.strerror}): make room or choose another --runs"

@@ -119,7 +119,7 @@ def train(
             f"--side {settings.side}: {settings.backbone} needs crops of {LEAST_SIDE[settings.backbone]} px or more"
         )
     require_torchvision()
-    with one_line_errors(run):
+    with one_line_errors(run, "--side"):
         session = _Session(settings, run, device, progress)
         session.network.start_from(weights)
         session.average.load_state_dict(session.network.state_dict())
@@ -134,7 +134,7 @@ def resume(run: Path, *, device: str, progress: Progress = silent) -> Trained:
     """
     require_torchvision()
     content = load_checkpoint(run / "weights" / "last.pt", CHECKPOINT)
-    with one_line_errors(run):
+    with one_line_errors(run, "--side"):
         session = _Session(Settings(**content["settings"]), run, device, progress)
         session.restore(content)
         return session.fit()

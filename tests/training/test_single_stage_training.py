@@ -141,6 +141,11 @@ def test_what_goes_wrong_in_the_middle_is_one_line_with_a_remedy(error: Exceptio
     assert "\n" not in str(caught.value)
 
 
+def test_the_remedy_names_the_flag_of_the_network_that_is_trained() -> None:
+    with pytest.raises(TrainingError, match="use a smaller --batch or --side"), one_line_errors(Path("run"), "--side"):
+        raise MemoryError
+
+
 def test_a_bug_is_not_dressed_up_as_the_users_mistake() -> None:
     with pytest.raises(RuntimeError, match="shapes"), one_line_errors(Path("run")):
         raise RuntimeError("shapes do not fit")
