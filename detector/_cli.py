@@ -104,6 +104,14 @@ def positive(text: str) -> int:
     return value
 
 
+def name_and_class(text: str) -> tuple[str, str]:
+    """A flag's value of the form NAME=CLASS."""
+    name, separator, target = text.rpartition("=")
+    if not (name and separator and target):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=CLASS")
+    return name, target
+
+
 def progress_bar(items: Sequence[T], title: str) -> Iterable[T]:
     """A progress bar on a terminal, nothing elsewhere: what commands give to functions that take a ``Progress``."""
     from tqdm import tqdm

@@ -33,7 +33,7 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
     labels.add_argument("--val", type=_cli.fraction, default=0.1, help="without --split: the share that validates")
     labels.add_argument(
         "--map",
-        type=_name_and_class,
+        type=_cli.name_and_class,
         action="append",
         default=[],
         metavar="NAME=CLASS",
@@ -93,10 +93,3 @@ def convert(args: argparse.Namespace, out: Path, progress: Progress) -> Path:
     if notes:
         log.warning("%d labels or images were dropped, mended or look wrong: see %s", notes, out / "report.txt")
     return out / "data.yaml"
-
-
-def _name_and_class(text: str) -> tuple[str, str]:
-    name, separator, target = text.rpartition("=")
-    if not (name and separator and target):
-        raise argparse.ArgumentTypeError(f"{text} is not NAME=CLASS")
-    return name, target

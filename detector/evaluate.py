@@ -74,7 +74,7 @@ def add_image_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--split", type=Path, metavar="CSV", help="which image is in which part (columns image, split)")
     group.add_argument("--part", default="val", help="with --split or --data: the part to measure on")
     group.add_argument(
-        "--map", type=_name_and_class, action="append", default=[], metavar="NAME=CLASS",
+        "--map", type=_cli.name_and_class, action="append", default=[], metavar="NAME=CLASS",
         help="what one of your class names means: with_mask, without_mask or ignore; repeatable",
     )  # fmt: skip
     group.add_argument(
@@ -193,13 +193,6 @@ def _check_outputs(args: argparse.Namespace) -> None:
 def _json(figures: Figures, min_side: float) -> str:
     content = {"min_side": min_side, "same_face_iou": SAME_FACE_IOU, **figures.content()}
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
-
-
-def _name_and_class(text: str) -> tuple[str, str]:
-    name, separator, target = text.rpartition("=")
-    if not (name and separator and target):
-        raise argparse.ArgumentTypeError(f"{text} is not NAME=CLASS")
-    return name, target
 
 
 def _say_what_was_wrong(report: Report) -> None:

@@ -238,7 +238,7 @@ def test_a_class_without_faces_is_one_clear_line_and_a_dash(tmp_path: Path, caps
         (["--annotations", "set/annotations"], r"--annotations and --images belong together"),
         (["--data", "data.yaml", "--split", "s.csv"], r"--data already names images and labels"),
         (["--data", "missing.yaml"], r"--data missing\.yaml: cannot be read"),
-        (["--data", "data.yaml"], r"no entry val: use --part with one that is there \(train\)"),
+        (["--data", "data.yaml"], r"no entry val \(there: train\)"),
         (["--data", "data.yaml", "--part", "train"], r"no images in train"),
         (["--weights", "missing.onnx", "--annotations", "set/annotations", "--images", "set/images"], r"no such file"),
         (["--json", "taken.json"], r"taken\.json: exists already"),
@@ -307,10 +307,10 @@ def test_without_the_scoring_package_the_remedy_comes_first(tmp_path: Path) -> N
     ("yaml", "line"),
     [
         ("val: [images/val\n", "not YAML"),
-        ("- a\n", "no entries val and names"),
+        ("- a\n", "no entries train, val and names"),
         ("val: images/val\nnames: {1: mask}\n", "names must list the classes"),
         ("val: nowhere\nnames: [mask, face]\n", "nowhere is not there"),
-        ("val: images/val\nnames: [mask]\n", "past the 1 that data.yaml names"),
+        ("val: images/val\nnames: [mask]\n", "classes go from 0 to 0"),
         ("val: images/val\nnames: [mask, helmet]\n", r"not known: 'helmet'"),
     ],
 )

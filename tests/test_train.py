@@ -116,4 +116,4 @@ def test_a_mistake_in_the_flags_is_one_line_and_leaves_no_run_behind(
 def test_a_class_mapping_that_is_none_is_refused_by_the_parser(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         train.main(["--map", "bare"])
-    assert "bare is not NAME=CLASS" in capfd.readouterr().err
+    assert "'bare' is not NAME=CLASS" in capfd.readouterr().err

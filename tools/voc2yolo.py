@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         "--map",
         action="append",
         default=[],
-        type=_mapping,
+        type=_cli.name_and_class,
         metavar="NAME=CLASS",
         help="a class name in the XML and what it is: with_mask, without_mask or ignore; repeatable",
     )
@@ -104,13 +104,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="another number, another random choice")
     parser.add_argument("--corrections", type=Path, metavar="FILE", help="CSV file of corrections to the annotations")
     return parser
-
-
-def _mapping(text: str) -> tuple[str, str]:
-    name, separator, target = text.rpartition("=")
-    if not (name and separator and target):
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=CLASS")
-    return name, target
 
 
 if __name__ == "__main__":

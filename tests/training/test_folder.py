@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.errors import TrainingError
+from detector.errors import AnnotationError, DetectorError, TrainingError
 from detector.training.folder import adopt, check_folder, describe
 from tests.training.build import copy_of_folder, digest, yolo_folder
 
@@ -22,7 +22,7 @@ def test_the_faces_of_each_class_are_counted_per_split() -> None:
         ("names: [without_mask, with_mask]", "0: with_mask, 1: without_mask, in this order"),
         ("names: {0: with_mask, 1: without_mask, 2: dog}", "dog"),
         ("names: [mask, nomask]", "nomask"),
-        ("", "its names are None"),
+        ("", "names must list the classes, 0: with_mask"),
     ],
 )
 def test_other_classes_or_another_order_are_refused_with_the_order_that_is_expected(
@@ -30,7 +30,7 @@ def test_other_classes_or_another_order_are_refused_with_the_order_that_is_expec
 ) -> None:
     data = tmp_path / "data.yaml"
     data.write_text(f"train: images/train\nval: images/val\n{names}\n")
-    with pytest.raises(TrainingError, match=says):
+    with pytest.raises(DetectorError, match=says):
         check_folder(data)
 
 
@@ -46,7 +46,7 @@ def test_a_class_number_beyond_the_names_is_refused_with_its_file(tmp_path: Path
     data = copy_of_folder(tmp_path / "folder")
     label = next(p for p in sorted((tmp_path / "folder" / "labels" / "train").iterdir()) if p.stat().st_size)
     label.write_text("2 0.5 0.5 0.1 0.1\n")
-    with pytest.raises(TrainingError, match=label.name):
+    with pytest.raises(AnnotationError, match=label.name):
         check_folder(data)
 
 
@@ -64,14 +64,14 @@ def test_a_data_yaml_that_leads_nowhere_is_one_clear_line(tmp_path: Path, conten
     (tmp_path / "empty").mkdir()
     data = tmp_path / "data.yaml"
     data.write_text(content)
-    with pytest.raises(TrainingError, match=says) as caught:
+    with pytest.raises(AnnotationError, match=says) as caught:
         check_folder(data)
     assert "\n" not in str(caught.value)
     assert str(data) in str(caught.value)
 
 
 def test_a_missing_data_yaml_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"not_there\.yaml"):
+    with pytest.raises(AnnotationError, match=r"not_there\.yaml"):
         check_folder(tmp_path / "not_there.yaml")
 
 
