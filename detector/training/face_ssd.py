@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import time
@@ -25,12 +24,10 @@ from detector.training.failures import one_line_errors
 from detector.training.pictures import Pictures
 from detector.training.steps import (
     Hardware,
-    follow,
-    groups,
+    Learner,
     load_checkpoint,
     rate,
     require_torchvision,
-    save_checkpoint,
 )
 
 if TYPE_CHECKING:
@@ -119,7 +116,7 @@ def train(
     with one_line_errors(run):
         session = _Session(settings, run, device, progress)
         session.network.start_from(weights)
-        session.average.load_state_dict(session.network.state_dict())
+        session.learner.begin()
         return session.fit()
 
 
@@ -161,10 +158,9 @@ class _Session:
         self.train, self.val = (Pictures(part, 2 * settings.imgsz) for part in (train, val))
         self.hardware = Hardware(device)
         torch.manual_seed(settings.seed)
-        self.network = FaceSSD().to(self.hardware.device).to(memory_format=torch.channels_last)
-        self.average = copy.deepcopy(self.network).eval()
-        self.optimizer = torch.optim.AdamW(groups(self.network.parameters()))
-        self.epoch, self.step, self.best = 0, 0, -1.0
+        self.network = FaceSSD()
+        self.learner = Learner(self.network, self.hardware)
+        self.epoch = 0
         self.steps = len(train) // settings.batch
 
     def fit(self) -> Trained:
@@ -185,21 +181,17 @@ class _Session:
                 *(" (best)" if better else "", time.monotonic() - started),
             )
         best = self.run / "weights" / "best.pt"
-        self.average.load_state_dict(load_checkpoint(best, CHECKPOINT)["average"])
+        self.learner.average.load_state_dict(load_checkpoint(best, CHECKPOINT)["average"])
         examples = tuple(item.path for item in self.val.labelled[:EXAMPLES])
         return Trained(self.run, best, self._validate(), examples, time.monotonic() - began)
 
     def restore(self, content: dict[str, Any]) -> None:
         """Go back to a saved epoch."""
-        self.network.load_state_dict(content["network"])
-        self.average.load_state_dict(content["average"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.epoch, self.step, self.best = content["epoch"], content["step"], content["best"]
+        self.learner.restore(content)
+        self.epoch = content["epoch"]
 
     def _learn(self) -> tuple[float, float]:
         """One epoch; returns the mean losses of scores and boxes."""
-        import torch
-
         from detector.training.face_ssd_network import detection_loss, match
 
         self.network.train()
@@ -215,46 +207,28 @@ class _Session:
         )
         title = f"epoch {self.epoch + 1}/{settings.epochs}"
         for _, views in zip(self.progress(range(self.steps), title), epoch, strict=True):
-            for group in self.optimizer.param_groups:
-                group["lr"] = LEARNING_RATE * rate(self.step, self.steps * settings.epochs, WARM_UP)
             with self.hardware.autocast():
                 logits, offsets, priors = self.network(self._stack(views))
             targets = [match(self._tensor(v.faces), self._tensor(v.ignored), priors) for v in views]
             losses = detection_loss(logits.float(), offsets.float(), priors, targets)
             if not all(map(math.isfinite, values := [loss.item() for loss in losses])):
                 raise RuntimeError("the loss is NaN")
-            self.optimizer.zero_grad()
-            torch.autograd.backward(losses[0] + losses[1])
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
-            self.optimizer.step()
-            self.step += 1
-            follow(self.average, self.network, self.step)
+            pace = LEARNING_RATE * rate(self.learner.step, self.steps * settings.epochs, WARM_UP)
+            self.learner.advance(losses[0] + losses[1], pace, LARGEST_GRADIENT)
             totals += values
         return float(totals[0] / self.steps), float(totals[1] / self.steps)
 
     def _validate(self) -> FaceRecall:
-        return measure(find_faces(self.average, self.val, self.settings.imgsz, self.hardware))
+        return measure(find_faces(self.learner.average, self.val, self.settings.imgsz, self.hardware))
 
     def _save(self, recall: FaceRecall) -> bool:
-        better = not recall.recall < self.best  # NaN, without a face to find, is better than nothing
-        self.best = recall.recall if better else self.best
-        shared = {
+        entries = {
             "kind": CHECKPOINT,
             "settings": asdict(self.settings),
             "epoch": self.epoch,
-            "average": self.average.state_dict(),
             "data_note": self.note,
         }
-        rest = {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "step": self.step,
-            "best": self.best,
-        }
-        save_checkpoint(self.run / "weights" / "last.pt", shared | rest)
-        if better:
-            save_checkpoint(self.run / "weights" / "best.pt", shared)
-        return better
+        return self.learner.save(self.run, recall.recall, entries)
 
     def _stack(self, views: Sequence[View]) -> torch.Tensor:
         """RGB float32 (B, 3, S, S) in 0..1."""

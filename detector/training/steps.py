@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from detector.errors import MissingExtraError, TrainingError
 from detector.media.images import write_bytes
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-__all__ = ["Hardware", "follow", "groups", "load_checkpoint", "rate", "require_torchvision", "save_checkpoint"]
+__all__ = [
+    "Hardware",
+    "Learner",
+    "load_checkpoint",
+    "rate",
+    "require_torchvision",
+]
+
+Network = TypeVar("Network", bound="nn.Module")
 
 WEIGHT_DECAY = 5e-4
 AVERAGE = 0.998
@@ -72,7 +81,77 @@ class Hardware:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
 
 
-def groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
+class Learner(Generic[Network]):
+    """What learns in a run: the network, the moving average of its weights, and the optimizer.
+
+    Args:
+        network: is moved to the hardware.
+        hardware: where it learns.
+
+    Attributes:
+        average: the average, never in training mode.
+        step: how many steps were taken.
+        best: the best score of an epoch so far.
+    """
+
+    def __init__(self, network: Network, hardware: Hardware) -> None:
+        import torch
+
+        self.network = network.to(hardware.device).to(memory_format=torch.channels_last)
+        self.average = copy.deepcopy(self.network).eval()
+        self.optimizer = torch.optim.AdamW(_groups(self.network.parameters()))
+        self.step, self.best = 0, -1.0
+
+    def begin(self) -> None:
+        """The average starts from the network's weights as they are now."""
+        self.average.load_state_dict(self.network.state_dict())
+
+    def advance(self, loss: torch.Tensor, learning_rate: float, largest_gradient: float = math.inf) -> None:
+        """One step against the gradient of ``loss``, whose norm is cut to ``largest_gradient``."""
+        import torch
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        if math.isfinite(largest_gradient):
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), largest_gradient)
+        self.optimizer.step()
+        self.step += 1
+        _follow(self.average, self.network, self.step)
+
+    def save(self, run: Path, score: float, entries: dict[str, Any]) -> bool:
+        """Write last.pt of an epoch, and best.pt (smaller: it need not go on) if no epoch scored higher.
+
+        Returns:
+            Whether it is the best so far. NaN, a score of nothing, is.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        better = not score < self.best
+        self.best = score if better else self.best
+        shared = entries | {"average": self.average.state_dict()}
+        rest = {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "best": self.best,
+        }
+        _save_checkpoint(run / "weights" / "last.pt", shared | rest)
+        if better:
+            _save_checkpoint(run / "weights" / "best.pt", shared)
+        return better
+
+    def restore(self, content: dict[str, Any]) -> None:
+        """Go back to a last.pt."""
+        self.network.load_state_dict(content["network"])
+        self.average.load_state_dict(content["average"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.step, self.best = content["step"], content["best"]
+
+
+def _groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
     """The optimizer's groups for the parameters that are trained: weights decay, biases and norms do not."""
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     return [
@@ -90,7 +169,7 @@ def rate(step: int, steps: int, warm_up: int) -> float:
     return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * share)) / 2
 
 
-def follow(average: nn.Module, network: nn.Module, step: int) -> None:
+def _follow(average: nn.Module, network: nn.Module, step: int) -> None:
     """Move the average towards the network; in the first steps quickly, it starts from what is not trained yet."""
     import torch
 
@@ -103,7 +182,7 @@ def follow(average: nn.Module, network: nn.Module, step: int) -> None:
                 mean.copy_(value)
 
 
-def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+def _save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and plain values; the file appears whole or not at all.
 
     Raises:
@@ -116,7 +195,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, kind: str) -> dict[str, Any]:
-    """Read what :func:`save_checkpoint` wrote; runs no code from the file.
+    """Read what :meth:`Learner.save` wrote; runs no code from the file.
 
     Args:
         path: the file.

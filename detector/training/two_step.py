@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import time
@@ -22,12 +21,10 @@ from detector.training.failures import one_line_errors
 from detector.training.report import Epoch, Report
 from detector.training.steps import (
     Hardware,
-    follow,
-    groups,
+    Learner,
     load_checkpoint,
     rate,
     require_torchvision,
-    save_checkpoint,
 )
 
 if TYPE_CHECKING:
@@ -122,7 +119,7 @@ def train(
     with one_line_errors(run, "--side"):
         session = _Session(settings, run, device, progress)
         session.network.start_from(weights)
-        session.average.load_state_dict(session.network.state_dict())
+        session.learner.begin()
         return session.fit()
 
 
@@ -152,15 +149,11 @@ class _Session:
         self.crops: CropFolder = read_crop_folder(Path(settings.crops), seed=settings.seed, progress=progress)
         self.hardware = Hardware(device)
         torch.manual_seed(settings.seed)
-        network = MaskClassifierNetwork(settings.backbone, len(self.crops.names))
-        self.network = network.to(self.hardware.device).to(memory_format=torch.channels_last)
-        self.average = copy.deepcopy(self.network).eval()
-        self.optimizer = torch.optim.AdamW(groups(self.network.parameters()))
+        self.network = MaskClassifierNetwork(settings.backbone, len(self.crops.names))
+        self.learner = Learner(self.network, self.hardware)
         counts = np.array(list(self.crops.counts("train").values()))
         self.weights = torch.tensor(counts.sum() / (len(counts) * counts), dtype=torch.float32).to(self.hardware.device)
         self.epochs: list[Epoch] = []
-        self.best = -1.0
-        self.step = 0
         self.steps = -(-len(self.crops.train) // settings.batch)
 
     def fit(self) -> Trained:
@@ -182,7 +175,7 @@ class _Session:
                 *(val_loss, report.accuracy, " (best)" if better else "", time.monotonic() - started),
             )
         best = self.run / "weights" / "best.pt"
-        self.average.load_state_dict(load_checkpoint(best, CHECKPOINT)["average"])
+        self.learner.average.load_state_dict(load_checkpoint(best, CHECKPOINT)["average"])
         _, report = self._validate()
         curves = self.run / "curves.png"
         reporting.draw(self.epochs, settings.head_epochs, report, curves)
@@ -192,11 +185,8 @@ class _Session:
         """Go back to a saved epoch."""
         if content["names"] != list(self.crops.names):
             raise TrainingError(f"{self.settings.crops}: its classes are not those that {self.run} began with")
-        self.network.load_state_dict(content["network"])
-        self.average.load_state_dict(content["average"])
-        self.optimizer.load_state_dict(content["optimizer"])
+        self.learner.restore(content)
         self.epochs = [Epoch(**epoch) for epoch in content["epochs"]]
-        self.step, self.best = content["step"], content["best"]
 
     def _learn(self, *, head_only: bool) -> tuple[float, float]:
         """One epoch; returns the mean loss and the accuracy on the augmented crops."""
@@ -211,19 +201,13 @@ class _Session:
         epoch = batches(self.crops.train, side=settings.side, batch=settings.batch, seed=(settings.seed, number))
         title = f"epoch {number + 1}/{settings.epochs}"
         for _, (crops, labels) in zip(self.progress(range(self.steps), title), epoch, strict=True):
-            for group in self.optimizer.param_groups:
-                group["lr"] = self._rate(head_only=head_only)
             wanted = torch.from_numpy(labels).to(self.hardware.device)
             with self.hardware.autocast():
                 logits = self.network(self._tensor(crops))
             loss = functional.cross_entropy(logits.float(), wanted, weight=self.weights)
             if not math.isfinite(value := loss.item()):
                 raise RuntimeError("the loss is NaN")
-            self.optimizer.zero_grad()
-            torch.autograd.backward(loss)
-            self.optimizer.step()
-            self.step += 1
-            follow(self.average, self.network, self.step)
+            self.learner.advance(loss, self._rate(head_only=head_only))
             total += value * len(labels)
             right += int((logits.argmax(dim=1) == wanted).sum())
             seen += len(labels)
@@ -232,8 +216,10 @@ class _Session:
     def _rate(self, *, head_only: bool) -> float:
         head_steps = self.steps * self.settings.head_epochs
         if head_only:
-            return HEAD_RATE * rate(self.step, head_steps, WARM_UP)
-        return WHOLE_RATE * rate(self.step - head_steps, self.steps * self.settings.epochs - head_steps, WARM_UP)
+            return HEAD_RATE * rate(self.learner.step, head_steps, WARM_UP)
+        return WHOLE_RATE * rate(
+            self.learner.step - head_steps, self.steps * self.settings.epochs - head_steps, WARM_UP
+        )
 
     def _validate(self) -> tuple[float, Report]:
         import torch
@@ -242,7 +228,7 @@ class _Session:
         losses, said, labelled = [], [], []
         for crops, labels in whole(self.crops.val, side=self.settings.side, batch=self.settings.batch):
             with torch.inference_mode(), self.hardware.autocast():
-                logits = self.average(self._tensor(crops)).float().cpu()
+                logits = self.learner.average(self._tensor(crops)).float().cpu()
             losses.append(functional.cross_entropy(logits, torch.from_numpy(labels), reduction="sum").item())
             said.append(logits.argmax(dim=1).numpy())
             labelled.append(labels)
@@ -257,24 +243,12 @@ class _Session:
         return pixels.permute(0, 3, 1, 2).float().div_(255)
 
     def _save(self, report: Report) -> bool:
-        better = report.accuracy >= self.best
-        self.best = max(self.best, report.accuracy)
-        shared = {
+        entries = {
             "kind": CHECKPOINT,
             "settings": asdict(self.settings),
             "names": list(self.crops.names),
             "margin": self.crops.margin,
-            "average": self.average.state_dict(),
+            "epochs": [asdict(epoch) for epoch in self.epochs],
             "data_note": self.crops.describe(),
         }
-        rest = {
-            "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "epochs": [asdict(epoch) for epoch in self.epochs],
-            "step": self.step,
-            "best": self.best,
-        }
-        save_checkpoint(self.run / "weights" / "last.pt", shared | rest)
-        if better:
-            save_checkpoint(self.run / "weights" / "best.pt", shared)
-        return better
+        return self.learner.save(self.run, report.accuracy, entries)
