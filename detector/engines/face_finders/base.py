@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 IOU = 0.45
 """Overlap from which two boxes are one face, by default: the SSD paper's, and what is built into res10."""
 
+MAX_CANDIDATES = 4000
+"""Boxes, the surest, that are compared with each other: comparing takes the square of their number."""
+
 Floats = npt.NDArray[np.float32]
 Faces = tuple[Floats, Floats]
 """Boxes, float32 (N, 4) xyxy in pixels of the image and inside it, and scores, float32 (N,), 0 to 1; surest first."""
@@ -46,6 +49,9 @@ class FaceFinder(Protocol):
 def suppress(xyxy: Floats, scores: Floats, conf: float, iou: float) -> npt.NDArray[np.int64]:
     """Which of many boxes are one face each: surer than ``conf``, none overlapping a surer one by more than ``iou``."""
     candidates = np.flatnonzero(scores > conf)
+    if len(candidates) > MAX_CANDIDATES:  # a network that has only begun to learn finds a face everywhere
+        surest = np.argpartition(-scores[candidates], MAX_CANDIDATES)[:MAX_CANDIDATES]
+        candidates = candidates[np.sort(surest)]
     boxes, sureness = xyxy[candidates], scores[candidates]
     xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
     kept = np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), sureness.tolist(), conf, iou), np.int64)
