@@ -11,6 +11,7 @@ COMMANDS = {
     "train": "train on your own LabelImg labels",
     "evaluate": "measure an engine on labelled images",
     "compare": "set the engines side by side on the same images",
+    "demo": "show it as a web page, with a link for others",
     "export": "turn a checkpoint into a verified ONNX file",
 }
 

@@ -14,7 +14,7 @@ from detector.engines import default_weights
 from detector.engines.session import available_threads
 
 ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("frame", "overhead", "process", "parity", "labels", "train", "stream")
+PARTS = ("frame", "overhead", "process", "parity", "labels", "train", "stream", "page")
 NEED_DATA = ("parity", "labels", "train")
 
 EXAMPLES = """\
@@ -29,6 +29,7 @@ parts: frame     time per 1280x720 frame against ultralytics predict, square and
        labels    conversion against supervision (--data)
        train     an epoch on the CPU against yolo train, and the accuracy (--data)
        stream    delay of a local live stream
+       page      the web demo before a crowd of programs, and its live view in a browser
 
 The two sides take turns in one run, so compare within a table, not between machines. Other programs that use the
 processor blur it.
@@ -63,6 +64,11 @@ def measure(part: str, args: argparse.Namespace) -> Iterator[Ratio]:
         from _benchmark.training import epochs
 
         yield from epochs(args.checkpoint, args.data, args.train_images, args.train_epochs, 416)
+    elif part == "page":
+        from _benchmark.page import crowd, webcam
+
+        yield from crowd(args.picture)
+        yield from webcam(args.picture)
     else:
         from _benchmark.live import stream_delay
 

@@ -11,7 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["CHART_CSS", "MARKERS", "Chart", "Series", "document", "draw_chart", "draw_marker", "ticks_up_to"]
+__all__ = [
+    "CHART_CSS",
+    "CHART_RULES",
+    "DARK",
+    "LIGHT",
+    "MARKERS",
+    "Chart",
+    "Series",
+    "document",
+    "draw_chart",
+    "draw_marker",
+    "ticks_up_to",
+]
 
 WIDTH, HEIGHT = 440, 290
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 12, 50
@@ -21,17 +33,21 @@ MARKERS = 5
 
 DASHES = ("", "7 4", "2 4", "10 4 2 4", "5 2")
 
-_LIGHT = "--paper:#fff;--ink:#1a1a1a;--faint:#d6d6d6;--s0:#0072b2;--s1:#b45309;--s2:#00805c;--s3:#a0458a;--s4:#5b5b5b"
-_DARK = "--paper:#15181c;--ink:#e9e9e9;--faint:#3b4047;--s0:#56b4e9;--s1:#f0a030;--s2:#2cc79a;--s3:#e39ac8;--s4:#b9b9b9"
+LIGHT = "--paper:#fff;--ink:#1a1a1a;--faint:#d6d6d6;--s0:#0072b2;--s1:#b45309;--s2:#00805c;--s3:#a0458a;--s4:#5b5b5b"
+DARK = "--paper:#15181c;--ink:#e9e9e9;--faint:#3b4047;--s0:#56b4e9;--s1:#f0a030;--s2:#2cc79a;--s3:#e39ac8;--s4:#b9b9b9"
+"""The colours of a chart as CSS variables, on white and on black."""
 
-CHART_CSS = (
-    f":root{{color-scheme:light dark;{_LIGHT}}}"
-    f"@media (prefers-color-scheme:dark){{:root{{{_DARK}}}}}"
+CHART_RULES = (
     "svg.chart{font:14px system-ui,sans-serif;fill:var(--ink)}"
     "svg.chart .grid{stroke:var(--faint)}svg.chart .axis{stroke:var(--ink)}"
     "svg .line{fill:none;stroke-width:2.2;stroke-linejoin:round}svg .marker{stroke:var(--paper);stroke-width:1}"
     + "".join(f"svg .s{i}{{--s:var(--s{i})}}" for i in range(MARKERS))
     + "svg .line{stroke:var(--s)}svg .marker{fill:var(--s)}"
+)
+"""How charts use :data:`LIGHT` or :data:`DARK`, on a page that has a switch of its own between the two."""
+
+CHART_CSS = (
+    f":root{{color-scheme:light dark;{LIGHT}}}@media (prefers-color-scheme:dark){{:root{{{DARK}}}}}" + CHART_RULES
 )
 """The colours of a page and of its charts; put once into the page."""
 

@@ -1,0 +1,95 @@
+"""The engines that the demo's visitors share."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from detector.detections import Detections
+from detector.engines import Engine, SingleStage
+from detector.errors import DetectorError
+from detector.media.images import Image
+
+__all__ = ["FLOOR", "Bench", "BusyError", "Look", "narrowed", "title_of"]
+
+FLOOR = 0.1
+"""The least confidence that a slider can ask for; the engines keep all above it, so that a slider needs no engine."""
+
+WAITING = 16
+"""Pictures that may wait for the engines at once; a further one is turned away rather than answered much too late."""
+
+
+class BusyError(DetectorError):
+    """Too many visitors wait already."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one engine found in one picture.
+
+    Args:
+        found: all faces above :data:`FLOOR`, in pixels of the picture.
+        seconds: how long it took.
+    """
+
+    found: Detections
+    seconds: float
+
+
+class Bench:
+    """The engines by the names that people read; one picture at a time, so that they do not slow each other down.
+
+    Args:
+        engine: what answers where nobody chose.
+        other: a second engine to switch to and to compare with.
+    """
+
+    def __init__(self, engine: Engine, other: Engine | None = None) -> None:
+        self._engines = {title_of(each): each for each in (engine, other) if each is not None}
+        for each in self._engines.values():
+            each.conf = FLOOR
+        self._one_at_a_time = threading.Lock()
+        self._room = threading.BoundedSemaphore(WAITING)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The engines, the usual one first."""
+        return tuple(self._engines)
+
+    def look(self, image: Image, name: str, *, patient: bool = False) -> Look:
+        """Find the faces in a BGR uint8 (H, W, 3) image with the engine ``name``.
+
+        Args:
+            image: the picture.
+            name: one of :attr:`names`; anything else means the usual one.
+            patient: wait however many wait already: a video's next frame, which nobody sends again.
+
+        Raises:
+            BusyError: too many wait already.
+        """
+        if not self._room.acquire(blocking=patient):
+            raise BusyError("Too many people use this page right now: try again in a few seconds")
+        try:
+            with self._one_at_a_time:
+                began = time.perf_counter()
+                found = self._engines.get(name, self._engines[self.names[0]])(image)
+                return Look(found, time.perf_counter() - began)
+        finally:
+            self._room.release()
+
+
+def title_of(engine: Engine) -> str:
+    """What an engine is called on the page."""
+    return "One pass" if isinstance(engine, SingleStage) else "Two steps"
+
+
+def narrowed(found: Detections, conf: float, overlap: float) -> Detections:
+    """The faces that are at least this sure, none overlapping a surer one by more than ``overlap`` (IoU, 0 to 1)."""
+    sure = found[found.confidence >= conf]
+    xywh = np.concatenate([sure.xyxy[:, :2], sure.xyxy[:, 2:] - sure.xyxy[:, :2]], axis=1)
+    kept = cv2.dnn.NMSBoxes(xywh.tolist(), sure.confidence.tolist(), 0.0, overlap)
+    return sure[np.sort(np.asarray(kept, np.int64))]

@@ -1,0 +1,247 @@
+"""What a visitor sees: the shipped networks behind the real page in a real browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from detector.engines import load_engine
+from detector.media import images
+
+from .conftest import ROOT, Demo, eventually
+
+pytestmark = pytest.mark.slow
+
+SIX = ROOT / "data/images/video_call_six.jpg"
+
+
+def send(page: Any, path: Path) -> None:
+    """Choose a file in the picture tab."""
+    page.locator("#picture-in input[type=file]").first.set_input_files(str(path))
+
+
+def answer(page: Any, text: str) -> str:
+    """Wait for an answer that contains ``text``; returns all of it."""
+    page.locator("#picture-out", has_text=text).wait_for(timeout=30_000)
+    return str(page.locator("#picture-out").inner_text())
+
+
+def saved(page: Any, name: str) -> bytes:
+    """The file behind a link."""
+    address = page.get_by_role("link", name=name).get_attribute("href")
+    return base64.b64decode(address.partition(",")[2])
+
+
+def set_slider(page: Any, name: str, value: float) -> None:
+    field = page.locator(f"#{name} input[type=number]")
+    field.fill(str(value))
+    field.press("Enter")
+
+
+def test_a_picture_is_answered_in_words_in_a_table_and_in_a_picture(page: Any) -> None:
+    send(page, SIX)
+    text = answer(page, "6 faces: 3 with a mask, 3 without")
+    assert text.count("with a mask") >= 3
+    assert page.locator("#picture-out tbody tr").count() == 6
+    shown = page.locator("#picture-out img")
+    assert "6 faces: 3 with a mask, 3 without" in shown.get_attribute("alt")
+    assert shown.evaluate("image => image.naturalWidth") == images.read(SIX).shape[1]
+
+
+def test_what_is_saved_is_what_the_engine_says(page: Any) -> None:
+    send(page, SIX)
+    answer(page, "6 faces")
+    record = json.loads(saved(page, "Save JSON"))
+    with load_engine() as engine:
+        expected = engine(images.read(SIX))
+    faces = record["engines"]["One pass"]["faces"]
+    assert [face["class"] for face in faces] == expected.names
+    np.testing.assert_allclose([face["box"] for face in faces], expected.xyxy, atol=0.01)
+    drawn = images.decode(saved(page, "Save picture"), "saved")
+    assert drawn.shape == images.read(SIX).shape
+    assert page.get_by_role("link", name="Save picture").get_attribute("download") == "video_call_six-masks.jpg"
+
+
+def test_a_slider_acts_without_another_look_by_the_network(page: Any) -> None:
+    send(page, SIX)
+    answer(page, "6 faces")
+    took = page.locator("#picture-out figcaption").inner_text()
+    set_slider(page, "picture-conf", 0.95)
+    answer(page, "No face found")
+    set_slider(page, "picture-conf", 0.3)
+    answer(page, "6 faces")
+    assert page.locator("#picture-out figcaption").inner_text() == took  # a new look would take another time
+
+
+def test_the_engines_can_be_switched_and_stand_side_by_side(page: Any) -> None:
+    send(page, SIX)
+    answer(page, "One pass,")
+    page.locator("#picture-engine").get_by_text("Two steps").click()
+    answer(page, "Two steps,")
+    page.locator("#picture-engine").get_by_text("Both").click()
+    page.locator("#picture-out figure").nth(1).wait_for()
+    captions = page.locator("#picture-out figcaption").all_inner_texts()
+    assert [caption.partition(",")[0] for caption in captions] == ["One pass", "Two steps"]
+    assert set(json.loads(saved(page, "Save JSON"))["engines"]) == {"One pass", "Two steps"}
+
+
+def test_an_example_is_one_click_away_again_and_again(page: Any, demo: Demo) -> None:
+    for index, text in ((0, "6 faces: 3 with a mask, 3 without"), (1, "2 faces"), (0, "6 faces")):
+        page.locator("#examples button").nth(index).click()
+        answer(page, text)
+    assert demo.left() == []
+    send(page, ROOT / "data/images/no_face_coffee.jpg")
+    answer(page, "No face found")
+
+
+def test_a_picture_that_is_removed_takes_its_answer_and_its_file_along(page: Any, demo: Demo) -> None:
+    send(page, SIX)
+    answer(page, "6 faces")
+    assert demo.left() == ["video_call_six.jpg"]
+    page.locator("#picture-in button[aria-label='Remove Image']").click()
+    eventually(lambda: page.locator("#picture-out img").count() == 0)
+    eventually(lambda: demo.left() == [])
+
+
+def bad_files() -> dict[str, tuple[bytes, str]]:
+    """Files that no one should send, and what the page says of each."""
+    faces = images.read(SIX)
+    ok, png = cv2.imencode(".png", np.zeros((12_000, 12_000, 1), np.uint8))
+    assert ok
+    heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64)
+    jpeg = images.encode(faces, ".jpg")
+    return {
+        "notes.jpg": (b"Buy milk, call Anna.\n" * 20, "not an image"),
+        "dot.png": (images.encode(faces[:1, :1], ".png"), "1 x 1 pixels are too few"),
+        "poster.png": (png.tobytes(), "12000 x 12000 pixels are too many"),
+        "phone.heic": (heic, "HEIC and AVIF cannot be read"),
+        "half.jpg": (jpeg[: len(jpeg) // 2], "cut short"),
+        "nothing.jpg": (b"", "empty"),
+    }
+
+
+@pytest.mark.parametrize("name", ["notes.jpg", "dot.png", "poster.png", "phone.heic", "half.jpg", "nothing.jpg"])
+def test_a_file_that_cannot_be_used_gets_one_message_and_the_page_lives_on(
+    name: str, page: Any, tmp_path: Path
+) -> None:
+    data, message = bad_files()[name]
+    (tmp_path / name).write_bytes(data)
+    send(page, tmp_path / name)
+    text = answer(page, message)
+    assert len(text.splitlines()) == 1
+    assert text.startswith(name)
+    assert page.locator("#picture-out [role=alert]").count() == 1
+    assert page.locator(".toast-body").count() == 0
+    page.locator("#picture-in button[aria-label='Remove Image']").first.click()
+    send(page, SIX)
+    answer(page, "6 faces")
+
+
+def test_of_an_animation_the_first_picture_is_looked_at_and_the_page_says_so(page: Any, tmp_path: Path) -> None:
+    from PIL import Image
+
+    first = Image.fromarray(images.read(SIX)[..., ::-1])
+    first.save(tmp_path / "wave.gif", save_all=True, append_images=[Image.new("RGB", first.size)], duration=200)
+    send(page, tmp_path / "wave.gif")
+    assert "only its first picture" in answer(page, "6 faces")
+
+
+def test_a_video_is_worked_through_and_plays_in_the_page(page: Any, clip: Path) -> None:
+    page.get_by_role("tab", name="Video").click()
+    page.locator("#video-in input[type=file]").first.set_input_files(str(clip))
+    page.locator("#video-in video").wait_for()
+    page.locator("#video-start").click()
+    words = page.locator("#video-words .sentence")
+    words.wait_for(timeout=60_000)
+    assert words.inner_text() == "20 frames, at most 2 faces at once: without a mask in 70% of all"
+    film = page.locator("#video-out video")
+    film.wait_for()
+    eventually(lambda: film.evaluate("video => video.readyState") >= 2)
+    assert film.evaluate("video => [video.duration, video.videoWidth]") == [pytest.approx(2.0, abs=0.15), 640]
+    assert page.locator("#video-chart svg.chart").get_attribute("aria-label").startswith("Faces with and without")
+    with page.expect_download() as download:
+        page.locator("#video-csv").click()
+    rows = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
+    assert rows[0].startswith("source,frame,time,class")
+    assert len(rows) == 1 + 2 * 14
+
+
+@pytest.mark.parametrize(("share", "message"), [(0.0, "empty"), (0.9, "cut short")])
+def test_a_video_that_is_empty_or_has_a_broken_end_gets_a_message(
+    share: float, message: str, page: Any, clip: Path, tmp_path: Path
+) -> None:
+    data = clip.read_bytes()
+    (tmp_path / "broken.mp4").write_bytes(data[: int(share * len(data))])
+    page.get_by_role("tab", name="Video").click()
+    page.locator("#video-in input[type=file]").first.set_input_files(str(tmp_path / "broken.mp4"))
+    page.wait_for_timeout(500)
+    page.locator("#video-start").click()
+    page.locator("#video-words", has_text=message).wait_for(timeout=60_000)
+
+
+def test_the_camera_is_watched_live_and_stops_on_request(page: Any, demo: Demo) -> None:
+    page.get_by_role("tab", name="Webcam").click()
+    page.locator("#live button").click()
+    view = page.locator("#live .live")
+    eventually(lambda: int(view.get_attribute("data-frames") or 0) >= 5, 60)
+    assert page.locator("#live .sentence").inner_text() == "3 faces: 1 with a mask, 2 without"
+    assert page.locator("#live canvas").is_visible()
+    vermillion = """canvas => {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      let count = 0;
+      for (let i = 0; i < data.length; i += 4) count += data[i] === 213 && data[i + 1] === 94 && data[i + 2] === 0;
+      return count; }"""
+    assert page.locator("#live canvas").evaluate(vermillion) > 200
+    page.locator("#live button").click()
+    page.locator("#live .status", has_text="Stopped.").wait_for()
+    seen = view.get_attribute("data-frames")
+    page.wait_for_timeout(500)
+    assert view.get_attribute("data-frames") == seen
+    assert demo.left() == []
+
+
+def test_nothing_of_a_visitor_is_left_when_the_page_is_closed(browser: Any, demo: Demo, clip: Path) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(demo.address)
+    send(page, SIX)
+    answer(page, "6 faces")
+    page.get_by_role("tab", name="Video").click()
+    page.locator("#video-in input[type=file]").first.set_input_files(str(clip))
+    page.locator("#video-in video").wait_for()
+    page.locator("#video-start").click()
+    page.locator("#video-words .sentence").wait_for(timeout=60_000)
+    assert {"door.mp4", "door-masks.mp4", "door-masks.csv"} <= set(demo.left())
+    context.close()
+    eventually(lambda: demo.left() == [])
+
+
+def test_the_page_fits_a_phone(browser: Any, demo: Demo) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(demo.address)
+    send(page, SIX)
+    answer(page, "6 faces")
+    for name in ("Picture", "Webcam", "Video"):
+        page.get_by_role("tab", name=name).click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+    context.close()
+
+
+def test_every_control_has_a_name(page: Any) -> None:
+    for name in ("Picture", "Webcam", "Video"):
+        page.get_by_role("tab", name=name).click()
+        page.wait_for_timeout(300)
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll("button, select, input:not([type=file])")]
+            .filter(e => e.offsetParent && !(e.innerText || e.value && e.type === "submit" || e.ariaLabel || e.title
+              || e.labels && e.labels.length || e.getAttribute("aria-labelledby")))
+            .map(e => e.outerHTML.slice(0, 120))"""
+        )
+        assert nameless == [], name

@@ -1,0 +1,242 @@
+"""What the page is made of, without the page."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detector.detections import Detections
+from detector.engines import Engine, load_engine
+from detector.errors import SourceError
+from detector.media import images
+from detector.media.frames import Frame
+from detector.media.sinks import VideoSink
+from detector.web import bench as bench_module
+from detector.web.bench import FLOOR, Bench, BusyError, narrowed
+from detector.web.film import FilmDesk, timeline
+from detector.web.live import LiveDesk
+from detector.web.uploads import Upload, read_picture
+from detector.web.visitors import Visitors
+from detector.web.words import sentence
+
+from .conftest import ROOT
+
+SIX = ROOT / "data/images/video_call_six.jpg"
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    with load_engine() as engine:
+        yield Bench(engine)
+
+
+def faces(*rows: tuple[float, float, float, float, float, int]) -> Detections:
+    table = np.array(rows, np.float32).reshape(-1, 6)
+    return Detections(table[:, :4], table[:, 4], table[:, 5].astype(np.int64))
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        ([], "No face found"),
+        ([0], "1 face: with a mask"),
+        ([1], "1 face: without a mask"),
+        ([0, 0], "2 faces: all with a mask"),
+        ([1, 1, 1], "3 faces: all without a mask"),
+        ([0, 1, 0], "3 faces: 2 with a mask, 1 without"),
+    ],
+)
+def test_a_sentence_says_what_was_found(classes: list[int], words: str) -> None:
+    assert sentence(faces(*((0, 0, 9, 9, 0.9, kind) for kind in classes))) == words
+
+
+def test_thresholds_act_on_what_was_found_as_the_engine_would(bench: Bench) -> None:
+    image = images.read(SIX)
+    found = bench.look(image, "One pass").found
+    with load_engine(conf=0.5, iou=0.4) as engine:
+        expected = engine(image)
+    again = narrowed(found, 0.5, 0.4)
+    np.testing.assert_allclose(again.xyxy, expected.xyxy, atol=1e-3)
+    assert again.names == expected.names
+
+
+def test_of_two_boxes_on_one_face_the_surer_stays() -> None:
+    found = faces((0, 0, 10, 10, 0.9, 0), (0, 0, 10, 8, 0.8, 1), (50, 50, 60, 60, 0.3, 1))
+    assert narrowed(found, 0.0, 0.9).confidence.tolist() == pytest.approx([0.9, 0.8, 0.3])
+    assert narrowed(found, 0.0, 0.6).confidence.tolist() == pytest.approx([0.9, 0.3])
+    assert len(narrowed(found, 0.95, 0.6)) == 0
+
+
+def test_one_visitor_too_many_is_turned_away_and_a_video_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench_module, "WAITING", 1)
+    entered, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        conf = 0.0
+
+        def __call__(self, image: Any) -> Detections:
+            assert image is picture
+            entered.set()
+            assert go_on.wait(10)
+            return Detections.empty()
+
+    slow = Bench(_as_engine(Slow()))
+    assert slow.names == ("Two steps",)
+    picture = np.zeros((8, 8, 3), np.uint8)
+    first = threading.Thread(target=slow.look, args=(picture, ""))
+    first.start()
+    assert entered.wait(10)
+    with pytest.raises(BusyError, match="try again"):
+        slow.look(picture, "")
+    patient: list[Any] = []
+    video = threading.Thread(target=lambda: patient.append(slow.look(picture, "", patient=True)))
+    video.start()
+    go_on.set()
+    first.join(10)
+    video.join(10)
+    assert len(patient) == 1
+
+
+def _as_engine(anything: Any) -> Engine:
+    return anything  # type: ignore[no-any-return]
+
+
+def test_a_file_goes_with_the_last_visitor_who_holds_it(tmp_path: Path) -> None:
+    visitors = Visitors()
+    shared = tmp_path / "hash" / "door.jpg"
+    shared.parent.mkdir()
+    shared.write_bytes(b"picture")
+    for session in ("anna", "ben"):
+        visitors.hold(visitors.meet(session), "picture", shared)
+    visitors.leave("anna")
+    assert shared.exists()
+    visitors.hold(visitors.meet("ben"), "picture", None)
+    assert not shared.parent.exists()
+    assert tmp_path.exists()
+
+
+def test_only_so_many_visitors_are_remembered(tmp_path: Path) -> None:
+    visitors = Visitors(capacity=3)
+    for number in range(5):
+        path = tmp_path / str(number) / "door.jpg"
+        path.parent.mkdir()
+        path.write_bytes(b"picture")
+        visitors.hold(visitors.meet(f"program {number}"), "picture", path)
+    assert len(visitors) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3", "4"]
+
+
+def test_a_result_goes_with_its_visitor_and_with_the_next_result(tmp_path: Path) -> None:
+    visitors = Visitors()
+    first = visitors.folder(visitors.meet("anna"), tmp_path / "results")
+    (first / "door.mp4").write_bytes(b"video")
+    second = visitors.folder(visitors.meet("anna"), tmp_path / "results")
+    assert (first.exists(), second.exists()) == (False, True)
+    visitors.leave("anna")
+    assert not second.exists()
+
+
+def message(viewer: str, **others: object) -> dict[str, Any]:
+    jpeg = base64.b64encode(images.encode(images.read(SIX), ".jpg")).decode()
+    return {"viewer": viewer, "jpeg": jpeg, "conf": 0.25, "engine": "One pass", **others}
+
+
+def test_a_camera_picture_is_answered_with_its_faces(bench: Bench) -> None:
+    answer = LiveDesk(bench).live(message("anna"))
+    assert (answer["words"], answer["masked"], answer["bare"]) == ("6 faces: 3 with a mask, 3 without", 3, 3)
+    assert len(answer["faces"]) == 6
+    assert all(len(face) == 6 for face in answer["faces"])
+    assert LiveDesk(bench).live(message("anna", conf=0.95))["faces"] == []
+
+
+def test_viewers_wait_for_a_place_and_stop_after_a_while(bench: Bench) -> None:
+    desk = LiveDesk(bench, viewers=1, time_limit=0.5)
+    assert desk.live(message("anna"))["left"] <= 0.5
+    assert "1 people are watching" in desk.live(message("ben"))["wait"]
+    desk._viewings["anna"].began -= 1
+    assert desk.live(message("anna"))["over"].startswith("Stopped after")
+    assert "over" in desk.live(message("anna")), "the same view cannot go on"
+    assert "faces" in desk.live(message("ben")), "the place is free again"
+    desk._viewings["ben"].last -= 60
+    assert "faces" in desk.live(message("clara")), "who is silent has gone"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"jpeg": "no base64!"}, {"jpeg": None}, {"jpeg": "A" * 3_000_000}, {"jpeg": "AAAA"}, {}]
+)
+def test_a_camera_picture_that_is_none_ends_the_view(wrong: dict[str, Any], bench: Bench) -> None:
+    sent = message("anna", **wrong) if wrong else {"viewer": "anna"}
+    assert set(LiveDesk(bench).live(sent)) == {"over"}
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tif"])
+def test_pictures_of_all_formats_are_read(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"door{suffix}"
+    images.write(path, images.read(SIX))
+    image, note = read_picture(Upload(path.name, path))
+    assert (image.shape, note) == (images.read(SIX).shape, "")
+
+
+def test_a_picture_that_is_gone_is_asked_for_again(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="choose it again"):
+        read_picture(Upload("door.jpg", tmp_path / "door.jpg"))
+
+
+def watch(desk: FilmDesk, path: Path, *, stop_after: float | None = None) -> tuple[Any, ...]:
+    """The video tab's answer."""
+    request: Any = SimpleNamespace(session_hash="anna")
+    said: list[Any] = []
+
+    def progress(*_: object, **__: object) -> None:
+        said.append(1)
+        if stop_after is not None:
+            desk.cancel(request)
+
+    (answer,) = desk.watch(Upload(path.name, path), "One pass", 0.25, 0.6, request, progress)  # type: ignore[arg-type]
+    assert said or "problem" in answer[0]
+    return answer
+
+
+def write_video(path: Path, frames: int, fps: int, side: int = 64) -> Path:
+    with VideoSink(path, Fraction(fps)) as sink:
+        for index in range(frames):
+            picture = np.full((side, side, 3), index % 200, np.uint8)
+            sink.write(Frame(picture, index, index / fps, path.name), Detections.empty())
+    return path
+
+
+def test_a_video_that_is_too_long_is_refused_at_once(bench: Bench, tmp_path: Path) -> None:
+    words, film, _, _ = watch(FilmDesk(bench, Visitors()), write_video(tmp_path / "day.mp4", 200, 1))
+    assert "200 seconds are too long for this page (at most 120)" in words
+    assert film is None
+
+
+def test_a_video_that_is_stopped_shows_what_was_done(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    words, film, chart, _ = watch(FilmDesk(bench, Visitors()), write_video(tmp_path / "door.mp4", 30, 10), stop_after=0)
+    assert "1 frame: no face found" in words
+    assert "Stopped at 0:00" in words
+    assert Path(film).is_file()
+    assert "<svg" in chart
+
+
+def test_a_timeline_keeps_the_most_faces_of_each_moment() -> None:
+    counts = [(index / 10, 2 if index == 50 else 0, 1) for index in range(1000)]
+    chart = timeline(counts)
+    assert "faces without a mask" in chart
+    assert ">2<" in chart
+    assert "1:15" in chart
+
+
+def test_the_floor_of_the_sliders_is_what_the_engines_keep(bench: Bench) -> None:
+    assert all(engine.conf == FLOOR for engine in bench._engines.values())
