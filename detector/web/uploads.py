@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,24 +61,28 @@ class Upload:
 
 def picture_field(**settings: Any) -> gr.Image:
     """An image field, set up as ``gr.Image``, that hands over an :class:`Upload` or None."""
-    # On the instance: Gradio writes a .pyi file beside the source of every subclass of its fields.
     field = gr.Image(**settings)
-    field.preprocess = _picture_upload
+    _replace(field, "preprocess", _picture_upload)
     return field
 
 
 def video_field(**settings: Any) -> gr.Video:
     """A video field, set up as ``gr.Video``, that hands over an :class:`Upload` or None."""
     field = gr.Video(**settings)
-    field.preprocess = _video_upload
+    _replace(field, "preprocess", _video_upload)
     return field
 
 
 def result_video(**settings: Any) -> gr.Video:
     """Plays a video that this package has written: it needs no conversion, and no ffmpeg to find that out."""
     field = gr.Video(**settings)
-    field.postprocess = _written_video
+    _replace(field, "postprocess", _written_video)
     return field
+
+
+def _replace(field: gr.Image | gr.Video, method: str, function: Callable[..., Any]) -> None:
+    """Give one field a method of ours: for a subclass Gradio would write a .pyi file beside our source."""
+    setattr(field, method, function)
 
 
 def _picture_upload(payload: ImageData | None) -> Upload | None:
