@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from _check_labels.disagreements import KINDS, Disagreement, Face, find_disagreements
-from _check_labels.labels import ALL, load_labels
+from _check_labels.labels import ALL, check_flags, load_labels
 from _check_labels.rows import Row, earlier_rows, rows_of, to_csv
 from _check_labels.sheet import write_sheet
 from _new_folder import check_free, new_folder
@@ -79,6 +79,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _command(args: argparse.Namespace) -> int:
+    check_flags(args)
     if not args.dry_run:
         check_free(args.out, "--out")
     if args.report:

@@ -18,10 +18,22 @@ from detector.errors import AnnotationError
 from detector.evaluation.labelled import LabelledImage, load_yolo
 from detector.evaluation.regions import Regions
 
-__all__ = ["ALL", "load_labels"]
+__all__ = ["ALL", "check_flags", "load_labels"]
 
 ALL = "all"
 """The value of ``--part`` that stands for every part."""
+
+
+def check_flags(args: argparse.Namespace) -> None:
+    """Refuse flags that contradict each other.
+
+    Raises:
+        AnnotationError: they do.
+    """
+    if args.data and (args.annotations or args.images or args.split or args.corrections):
+        raise AnnotationError("--data already names images and labels: leave out the flags of LabelImg labels")
+    if bool(args.annotations) != bool(args.images):
+        raise AnnotationError("--annotations and --images belong together: give both, or none for the sample in data/")
 
 
 def load_labels(args: argparse.Namespace, report: Report) -> list[LabelledImage]:
@@ -32,14 +44,10 @@ def load_labels(args: argparse.Namespace, report: Report) -> list[LabelledImage]
         report: collects what is dropped, mended and suspicious.
 
     Raises:
-        AnnotationError: flags that do not go together, or labels that cannot be used.
+        AnnotationError: labels that cannot be used, or none that the flags leave.
         SourceError: a folder of images cannot be read.
         MissingExtraError: a YOLO folder without PyYAML.
     """
-    if args.data and (args.annotations or args.images or args.split or args.corrections):
-        raise AnnotationError("--data already names images and labels: leave out the flags of LabelImg labels")
-    if bool(args.annotations) != bool(args.images):
-        raise AnnotationError("--annotations and --images belong together: give both, or none for the sample in data/")
     regions = Regions(args.ignore)
     labelled = _of_yolo(args, regions, report) if args.data else _of_voc(args, regions, report)
     if not labelled:

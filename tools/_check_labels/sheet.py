@@ -31,6 +31,12 @@ MOST_PIXELS = 400  # px of the picture in the page, for sharp screens; CSS shows
 JPEG_QUALITY = 80
 
 WORDS = {"with_mask": "with a mask", "without_mask": "without a mask"}
+COUNTED = {
+    "missed": "left out",
+    "extra": "without a face in the box",
+    "class": "of the other class",
+    "loose": "beside the face",
+}
 DOES = {"missed": "add the box", "extra": "remove the box", "class": "change the class", "loose": "move the box"}
 
 CSS = (
@@ -40,7 +46,7 @@ CSS = (
 body{margin:0 auto;max-width:1280px;padding:1rem 1rem 5rem;background:var(--paper);color:var(--ink);
 font:16px/1.45 system-ui,sans-serif;overflow-wrap:anywhere}
 h1{font-size:1.5rem;line-height:1.25;margin:.3rem 0 .6rem}h2{font-size:1rem;margin:.5rem 0 .1rem}
-p{margin:.3rem 0;max-width:75ch}
+p{margin:.3rem 0;max-width:75ch}p span{white-space:nowrap}
 main{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,230px),1fr));gap:1.2rem 1rem;margin-top:1.2rem}
 article p{font-size:.9rem;margin:.15rem 0}article .file{color:var(--s4);font-size:.8rem}
 article:has(input:not(:checked)) svg,article:has(input:not(:checked)) p{opacity:.45}
@@ -113,11 +119,11 @@ def write_sheet(
 
 def _introduction(disagreements: Sequence[Disagreement], images_seen: int) -> str:
     counts = Counter(disagreement.kind for disagreement in disagreements)
-    listed = ", ".join(f"{counts[kind]} {words}" for kind, words in KINDS.items() if counts[kind]) or "none"
+    listed = ", ".join(f"{counts[kind]} {words}" for kind, words in COUNTED.items() if counts[kind]) or "none"
     keys = {"label": "the label", "found": "what the network sees", "other": "other labels"}
     return (
         f"<p>{images_seen} images were compared with their labels. Shown here, the surest first: {listed}.</p>"
-        f"<p>{' &ensp; '.join(f'{_key(kind)} {words}' for kind, words in keys.items())}</p>"
+        f"<p>{' &ensp; '.join(f'<span>{_key(kind)} {words}</span>' for kind, words in keys.items())}</p>"
         "<p>The network errs too. Untick what is right as it is labelled, and save what is left: "
         "<code>tools/voc2yolo.py --corrections</code> applies it. The pictures are copies: mind whom you send them to."
         "</p>"
@@ -133,8 +139,8 @@ def _article(item: int, one: Disagreement) -> str:
     said = _in_words(one)
     return (
         f"<article>{_picture(one, f'{one.image.title}: {said}')}"
-        f"<h2>{item}. {KINDS[one.kind].capitalize()}, {one.score:.2f}</h2><p>{escape(said)}</p>"
-        f'<p class="file">{escape(one.image.title)}</p>'
+        f"<h2>{item}. {KINDS[one.kind].capitalize()}</h2><p>{escape(said)}</p>"
+        f'<p class="file">{escape(one.image.title)}, score {one.score:.2f}</p>'
         f'<label><input type="checkbox" value="{item}" checked autocomplete="off">{DOES[one.kind]}</label></article>'
     )
 
