@@ -31,12 +31,6 @@ MOST_PIXELS = 400  # px of the picture in the page, for sharp screens; CSS shows
 JPEG_QUALITY = 80
 
 WORDS = {"with_mask": "with a mask", "without_mask": "without a mask"}
-COUNTED = {
-    "missed": "left out",
-    "extra": "without a face in the box",
-    "class": "of the other class",
-    "loose": "beside the face",
-}
 DOES = {"missed": "add the box", "extra": "remove the box", "class": "change the class", "loose": "move the box"}
 
 CSS = (
@@ -119,7 +113,7 @@ def write_sheet(
 
 def _introduction(disagreements: Sequence[Disagreement], images_seen: int) -> str:
     counts = Counter(disagreement.kind for disagreement in disagreements)
-    listed = ", ".join(f"{counts[kind]} {words}" for kind, words in COUNTED.items() if counts[kind]) or "none"
+    listed = ", ".join(f"{counts[kind]} × {words}" for kind, words in KINDS.items() if counts[kind]) or "none"
     keys = {"label": "the label", "found": "what the network sees", "other": "other labels"}
     return (
         f"<p>{images_seen} images were compared with their labels. Shown here, the surest first: {listed}.</p>"
