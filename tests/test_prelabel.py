@@ -177,8 +177,9 @@ def test_a_label_file_that_is_there_is_never_replaced_without_force(photos: Phot
             "classes.txt",
             "prelabels.csv",
         }
-    assert photos.run("--weights", photos.network(), "--force") == 0
+    assert photos.run("--weights", photos.network(), "--force", "--background") == 0
     assert mine.read_text(encoding="utf-8") == "my work"  # no face was found: there is nothing to put in its place
+    assert "a.jpg" not in photos.unseen()
     assert photos.run("--weights", network, "--force") == 0
     assert len(photos.boxes("a.xml")) == 1
     assert (mine.read_text(encoding="utf-8") == "my work") == (place != "labels/a.xml")
