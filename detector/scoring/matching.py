@@ -11,7 +11,7 @@ import numpy.typing as npt
 from detector.detections import Detections
 from detector.scoring.examples import MIN_SIDE, Example, shorter_side
 
-__all__ = ["SAME_FACE_IOU", "Matches", "match"]
+__all__ = ["SAME_FACE_IOU", "Matches", "match", "overlap"]
 
 SAME_FACE_IOU = 0.5
 """A detection that overlaps a labelled face by this much is that face; so much of it in an ignored region, ignored."""
@@ -71,9 +71,9 @@ def match(examples: Iterable[Example], *, min_side: float = MIN_SIDE) -> Matches
 def _match(example: Example, min_side: float) -> Matches:
     found = example.found[np.argsort(-example.found.confidence, kind="stable")]
     side, own_side = shorter_side(example.truth.xyxy), shorter_side(found.xyxy)
-    on_face = _overlap(found.xyxy, example.truth.xyxy)
+    on_face = overlap(found.xyxy, example.truth.xyxy)
     on_face[on_face < SAME_FACE_IOU] = 0
-    ignored = (_overlap(found.xyxy, example.ignored, of_first=True) >= SAME_FACE_IOU).any(axis=1)
+    ignored = (overlap(found.xyxy, example.ignored, of_first=True) >= SAME_FACE_IOU).any(axis=1)
     counts = side >= min_side
     owner = np.full(len(side), -1)
     false = (own_side >= min_side) & ~ignored
@@ -96,12 +96,12 @@ def _match(example: Example, min_side: float) -> Matches:
     )
 
 
-def _overlap(one: Floats, other: Floats, *, of_first: bool = False) -> Floats:
+def overlap(one: Floats, other: Floats, *, of_first: bool = False) -> Floats:
     """Intersection over union, or over the first box's area, of each pair: (N, M)."""
     corner = np.minimum(one[:, None, 2:], other[None, :, 2:])
     size = np.clip(corner - np.maximum(one[:, None, :2], other[None, :, :2]), 0, None)
     shared = size.prod(axis=2)
     first, second = ((boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (one, other))
     whole = np.broadcast_to(first[:, None], shared.shape) if of_first else first[:, None] + second - shared
-    overlap: Floats = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
-    return overlap
+    share: Floats = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return share

@@ -1,0 +1,72 @@
+"""docs/make-a-dataset.md, as a person works through it."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from detector.data import voc
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENT = ROOT / "docs" / "make-a-dataset.md"
+
+
+def commands(name: str) -> str:
+    """The fenced commands that follow the marker ``<!-- name -->``, as .ci/run takes them out of the README."""
+    found = re.search(rf"^<!-- {name} -->\n```bash\n(.*?)^```", DOCUMENT.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert found, f"{DOCUMENT.name} has no commands after <!-- {name} -->"
+    return found[1]
+
+
+def run(name: str, folder: Path) -> str:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("YOLO_", "PYTEST_"))}
+    environment |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    environment |= {"HOME": str(folder / "home"), "MPLCONFIGDIR": str(folder / "matplotlib")}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands(name)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="the document speaks to bash")
+def test_the_documents_commands_lead_from_pictures_to_a_trained_network(tmp_path: Path) -> None:
+    for name in ("data", "tools"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "home").mkdir()
+    faces = tmp_path / "runs" / "faces"
+    out = run("prelabel", tmp_path)
+    assert out.startswith("26 images pre-labelled with 38 boxes")
+    assert len(list((faces / "review").rglob("*.jpg"))) == 28
+    with (faces / "annotations" / "prelabels.csv").open(encoding="utf-8", newline="") as file:
+        empty = [row["image"] for row in csv.DictReader(file) if not row["annotation"]]
+    assert empty == ["no_face_coffee.jpg", "no_face_shuttle_model.jpg"]
+    for name in empty:  # as LabelImg's space bar does
+        annotation = voc.read(ROOT / "data" / "annotations" / name.replace(".jpg", ".xml"))
+        voc.write(faces / "annotations" / name.replace(".jpg", ".xml"), annotation)
+    assert "28 images with 38 labels, 0 disagreements" in run("check", tmp_path)
+    out = run("train", tmp_path)
+    assert re.search(r"^train: 25 images, .*^val: 3 images, ", out, re.DOTALL | re.MULTILINE)
+    weights = tmp_path / "runs" / "first" / "mask_detector.onnx"
+    assert weights.stat().st_size > 5_000_000
+    assert out.splitlines()[-1].endswith(f"--weights {weights.relative_to(tmp_path)}")
+
+
+def test_the_documents_pictures_are_there_and_small() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", DOCUMENT.read_text(encoding="utf-8"))
+    assert len(pictures) == 2
+    for name in pictures:
+        assert (DOCUMENT.parent / name).stat().st_size < 200_000

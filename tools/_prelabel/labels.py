@@ -1,0 +1,85 @@
+"""The folder of the label files: which images have one, and which of them may be written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from _prelabel.proposal import Proposal, to_annotation
+from _prelabel.record import Entry, digest, in_order, is_untouched, read_record
+from detector.data import voc
+
+__all__ = ["LabelFolder"]
+
+
+@dataclass
+class LabelFolder:
+    """LabelImg's save folder.
+
+    Args:
+        path: the folder; it may be missing.
+        force: every label file may be replaced.
+        refresh: pre-labels that nobody has saved since may be.
+        background: an image without a face gets a label file without boxes.
+        dry_run: write nothing.
+
+    Attributes:
+        earlier: the untouched pre-labels that are there, by the file's name.
+        new: what was done since.
+    """
+
+    path: Path
+    force: bool = False
+    refresh: bool = False
+    background: bool = False
+    dry_run: bool = False
+    earlier: dict[str, Entry] = field(init=False)
+    new: list[Entry] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.earlier = read_record(self.path)
+
+    def label_of(self, image: Path) -> Path | None:
+        """The label file that an image has, here (LabelImg's YOLO format counts) or beside it; None if it has none."""
+        places = (self.path / f"{image.stem}.xml", self.path / f"{image.stem}.txt", image.with_suffix(".xml"))
+        return next((place for place in places if place.exists()), None)
+
+    def is_prelabel(self, label: Path) -> bool:
+        """Whether a label file was written here and nobody has saved it since."""
+        entry = self.earlier.get(label.name) if label.parent == self.path else None
+        return entry is not None and is_untouched(self.path, entry)
+
+    def may_write(self, image: Path) -> bool:
+        """Whether an image has no label file, or one that may be replaced."""
+        there = self.label_of(image)
+        return there is None or self.force or (self.refresh and self.is_prelabel(there))
+
+    def write(self, image: Path, size: tuple[int, int], proposal: Proposal) -> None:
+        """Write the label file of an image; without a face, take away a pre-label that is there, and note it.
+
+        Raises:
+            AnnotationError: the image's name cannot stand in XML.
+            OutputError: the file cannot be written.
+        """
+        label = self.path / f"{image.stem}.xml"
+        wanted = len(proposal.faces) > 0 or self.background
+        if not self.dry_run:
+            if wanted:
+                voc.write(label, to_annotation(image, size, proposal))
+            elif self.is_prelabel(label):
+                label.unlink()
+        self.new.append(
+            Entry(
+                image.name,
+                label.name if wanted else "",
+                str(len(proposal.faces)),
+                str(int(proposal.unsure.sum())),
+                f"{proposal.doubt:.2f}",
+                digest(label) if wanted and not self.dry_run else "",
+            )
+        )
+
+    def unseen(self) -> list[Entry]:
+        """The images that nobody has been at, of this run and earlier ones, least certain first."""
+        done = {entry.image for entry in self.new}
+        return in_order([*(entry for entry in self.earlier.values() if entry.image not in done), *self.new])

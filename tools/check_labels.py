@@ -1,0 +1,193 @@
+"""Show where the network and the labels disagree most, for a person to decide. See --help."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from _check_labels.disagreements import KINDS, Disagreement, Face, find_disagreements
+from _check_labels.labels import ALL, check_flags, load_labels
+from _check_labels.rows import Row, earlier_rows, rows_of, to_csv
+from _check_labels.sheet import write_sheet
+from _new_folder import check_free, new_folder
+from detector import _cli
+from detector.data.report import Report
+from detector.engines import load_engine
+from detector.evaluate import add_image_flags, say_what_is_missing
+from detector.evaluation.contenders import Findings, find, open_contender
+from detector.media.images import write_bytes
+from detector.media.outputs import make_folder, refuse_existing
+
+log = logging.getLogger("detector.check_labels")
+
+EXAMPLES = """\
+  python tools/check_labels.py                                         of the sample in data/
+  python tools/check_labels.py --annotations labels --images photos --top 50 --kinds missed,class
+  python tools/voc2yolo.py --annotations labels --images photos --corrections runs/check/corrections.csv
+      after a look at runs/check/sheet.html, and without the lines that you do not agree with
+  python tools/check_labels.py --annotations labels --images photos --corrections runs/check/corrections.csv --out again
+      what is left after these corrections; the new file has the old lines too, and takes the old one's place
+  python tools/check_labels.py --data runs/dataset/data.yaml --weights runs/mine/mask_detector.onnx
+      a YOLO folder; its corrections name the images as they are called there
+
+kinds: missed  a face that nobody labelled
+       extra   a box in which the network sees no face
+       class   a face that the network takes for the other class
+       loose   a box that lies beside the face
+
+Check with a network that was not trained on these labels: one that was has learnt some of their errors.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code, 1 where some images could not be read."""
+    return _cli.run_command(build_parser(), _command, argv)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of ``python tools/check_labels.py``."""
+    parser = _cli.make_parser(
+        "tools/check_labels.py",
+        "Show where the network and the labels disagree most, for a person to decide.",
+        EXAMPLES,
+    )
+    add_image_flags(parser)
+    parser.set_defaults(part=ALL)
+    parser.add_argument(
+        "--corrections", type=Path, metavar="CSV", help="of the labels, applied before they are checked"
+    )
+    _cli.add_engine_flags(parser)
+    output = parser.add_argument_group("results")
+    output.add_argument("--top", type=_cli.positive, default=100, metavar="N", help="so many of them, the surest")
+    output.add_argument(
+        "--kinds", type=_kinds, default=",".join(KINDS), metavar="A,B", help="only these kinds of disagreement"
+    )
+    output.add_argument(
+        "--out", "-o", type=Path, default=Path("runs/check"), metavar="DIR",
+        help="for sheet.html and corrections.csv; a folder that is not there yet",
+    )  # fmt: skip
+    output.add_argument("--dry-run", action="store_true", help="print how many there are, write nothing but the report")
+    output.add_argument("--report", type=Path, metavar="FILE", help="write all of them as JSON, whatever --top says")
+    return parser
+
+
+def _command(args: argparse.Namespace) -> int:
+    check_flags(args)
+    if not args.dry_run:
+        check_free(args.out, "--out")
+    if args.report:
+        refuse_existing(args.report)
+    earlier = earlier_rows(args.corrections)
+    findings = _look(args)
+    found = find_disagreements(
+        findings.labelled, findings.examples[0], findings.shown[0], conf=args.conf, min_side=args.min_side
+    )
+    found = [disagreement for disagreement in found if disagreement.kind in args.kinds]
+    if not args.dry_run:
+        _write(args.out, found[: args.top], earlier, len(findings.labelled))
+    if args.report:
+        make_folder(args.report.parent)
+        write_bytes(args.report, _report(found, findings, args).encode())
+    _say(found, findings, args)
+    return say_what_is_missing(findings.unreadable)
+
+
+def _look(args: argparse.Namespace) -> Findings:
+    """What the network sees in the labelled images."""
+    report = Report()
+    labelled = load_labels(args, report)
+    for warning in report.warnings:
+        log.warning("warning: %s", warning)
+    notes = [note for notes in (report.dropped, report.mended, report.suspicious) for note in notes]
+    for note in notes:
+        log.debug("%s %s: %s", note.kind, note.file, note.reason)
+    if notes:
+        log.warning("%d labels or images were left out, mended or look wrong: -v lists them", len(notes))
+    load = partial(
+        load_engine, args.engine, weights=args.weights, faces=args.faces, iou=args.iou, imgsz=args.imgsz,
+        device=args.device, threads=args.threads,
+    )  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        contender = open_contender(
+            stack, args.engine, load, conf=args.conf, iou=args.iou, second_pass=args.engine == "two-step"
+        )
+        return find([contender], labelled, _cli.progress_bar)
+
+
+def _write(out: Path, shown: Sequence[Disagreement], earlier: Sequence[Row], images_seen: int) -> None:
+    rows = [row for item, disagreement in enumerate(shown, 1) for row in rows_of(item, disagreement)]
+    with new_folder(out, "--out") as folder:
+        write_bytes(folder / "corrections.csv", to_csv([*earlier, *rows]).encode(errors="backslashreplace"))
+        sheet = write_sheet(shown, earlier, images_seen, _cli.progress_bar)
+        write_bytes(folder / "sheet.html", sheet.encode(errors="backslashreplace"))
+
+
+def _report(found: Sequence[Disagreement], findings: Findings, args: argparse.Namespace) -> str:
+    content = {
+        "made_by": "check_labels",
+        "engine": args.engine,
+        "weights": args.weights.name if args.weights else None,
+        "conf": args.conf,
+        "images": len(findings.labelled),
+        "labels": sum(len(image.truth) for image in findings.labelled),
+        "unreadable": findings.unreadable,
+        "counts": {kind: sum(one.kind == kind for one in found) for kind in args.kinds},
+        "disagreements": [
+            {
+                "item": item,
+                "set": one.image.set_name,
+                "image": one.image.path.name,
+                "kind": one.kind,
+                "score": round(one.score, 4),
+                "label": _content(one.label),
+                "found": _content(one.found),
+            }
+            for item, one in enumerate(found, 1)
+        ],
+    }
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _content(face: Face | None) -> dict[str, object] | None:
+    if face is None:
+        return None
+    box = [round(value, 1) for value in face.xyxy]
+    return {"box": box, "class": face.name, "confidence": round(face.confidence, 4)}
+
+
+def _say(found: Sequence[Disagreement], findings: Findings, args: argparse.Namespace) -> None:
+    counts = Counter(disagreement.kind for disagreement in found)
+    listed = ", ".join(f"{counts[kind]} {kind}" for kind in args.kinds)
+    total = sum(len(image.truth) for image in findings.labelled)
+    print(f"{len(findings.labelled)} images with {total} labels, {len(found)} disagreements: {listed}")
+    if args.dry_run:
+        return
+    corrections = args.out / "corrections.csv"
+    print(f"the {min(args.top, len(found))} surest, to look at: {args.out / 'sheet.html'}")
+    print(f"their corrections: {corrections}; delete the lines that you do not agree with")
+    if not args.data:
+        sources = [
+            f"--annotations {labels} --images {images}"
+            for labels, images in zip(args.annotations or [], args.images or [], strict=False)
+        ]
+        print(f"next: {' '.join(['python tools/voc2yolo.py', *sources, '--corrections', str(corrections)])}")
+
+
+def _kinds(text: str) -> list[str]:
+    """The value of ``--kinds``, in the order of :data:`KINDS`."""
+    asked = [kind.strip() for kind in text.split(",")]
+    unknown = [kind for kind in asked if kind not in KINDS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(KINDS)}")
+    return [kind for kind in KINDS if kind in asked]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
