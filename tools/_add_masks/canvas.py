@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from _add_masks.cuts import drape
 from _add_masks.landmarks import Floats
-from _add_masks.light import Light, Window
+from _add_masks.light import Light, Window, blurred
 from detector.media.images import Image
 
 __all__ = ["Canvas", "Cloth", "Map", "enlarge", "lambert", "window_around"]
@@ -21,8 +21,8 @@ Map = npt.NDArray[np.floating[Any]]
 AMBIENT = 0.6
 """Share of the light that comes from everywhere."""
 
-COARSE = (40, 56)
-"""Normals are computed at this many points and interpolated."""
+COARSE = (48, 65)
+"""A cloth is computed at this many points, rows and columns; between them it is straight."""
 
 FINEST = 260
 """Drawings are at most about this fine, pixels over a face's height, unless the picture itself is finer."""
@@ -85,22 +85,25 @@ class Canvas:
         rough = drape(net, COARSE, ridge=ridge)
         span = [np.linalg.norm(np.diff(rough.points[..., :2], axis=axis), axis=2).sum(axis).max() for axis in (0, 1)]
         rows, columns = (int(np.ceil(1.6 * length * self.fine)) + 8 for length in span)
-        dense = drape(net, (rows, columns), ridge=ridge, normals=False).points
-        order = np.argsort(-dense[..., 2].mean(axis=0), kind="stable")
-        x, y = np.floor(self.place(dense[:, order])).astype(np.intp).transpose(2, 0, 1)
-        inside = (x >= 0) & (x < self.shape[1]) & (y >= 0) & (y < self.shape[0])
-        # By columns from far to near: of several assignments to one pixel the last one stays.
-        inside_t, flat = inside.T, (y * self.shape[1] + x).T
-        number = np.broadcast_to(order[:, None] * rows + np.arange(rows)[None], flat.shape)
-        index = np.full(self.shape[0] * self.shape[1], -1, np.intp)
-        index[flat[inside_t]] = number[inside_t]
-        seen = (index >= 0).reshape(self.shape)
-        column, row = np.divmod(np.maximum(index, 0).reshape(self.shape), rows)
-        u, v = (column / (columns - 1)).astype(np.float32), (row / (rows - 1)).astype(np.float32)
-        normals = cv2.remap(
-            rough.normals.astype(np.float32), u * (COARSE[1] - 1), v * (COARSE[0] - 1), cv2.INTER_LINEAR
+        depth = np.interp(
+            np.linspace(0, COARSE[1] - 1, columns), np.arange(COARSE[1]), rough.points[..., 2].mean(axis=0)
         )
-        return Cloth(u, v, seen.astype(np.float32), np.asarray(normals, np.float32))
+        order = np.argsort(-depth, kind="stable").astype(np.float32)
+        at_u, at_v = order / (columns - 1), np.linspace(0, 1, rows, dtype=np.float32)
+        place = self.place(rough.points).astype(np.float32)
+        # From far to near columns: of several assignments to one pixel the last one stays.
+        u, v = np.meshgrid(at_u, at_v, indexing="ij")
+        spots = cv2.remap(place, u * (COARSE[1] - 1), v * (COARSE[0] - 1), cv2.INTER_LINEAR)
+        x, y = np.floor(spots).astype(np.int32).transpose(2, 0, 1)
+        inside = (x >= 0) & (x < self.shape[1]) & (y >= 0) & (y < self.shape[0])
+        target = (y * self.shape[1] + x)[inside]
+        maps = np.zeros((3, self.shape[0] * self.shape[1]), np.float32)
+        maps[0, target], maps[1, target], maps[2, target] = u[inside], v[inside], 1
+        seen_u, seen_v, cover = maps.reshape(3, *self.shape)
+        turned = cv2.remap(
+            rough.normals.astype(np.float32), seen_u * (COARSE[1] - 1), seen_v * (COARSE[0] - 1), cv2.INTER_LINEAR
+        )
+        return Cloth(seen_u, seen_v, cover, np.asarray(turned, np.float32))
 
     def lay(self, image: Image, light: Light, rng: np.random.Generator, *, shadow: float = 0.35) -> Map:
         """Draw this into the image, in place.
@@ -136,8 +139,8 @@ class Canvas:
         size = float(np.sqrt(alpha.sum())) + 1
         away = -light.direction[:2] * 0.04 * size
         moved = cv2.warpAffine(alpha, np.array([[1, 0, away[0]], [0, 1, away[1]]]), alpha.shape[::-1])
-        wide = cv2.GaussianBlur(moved, (0, 0), 0.04 * size + 0.3)
-        tight = cv2.GaussianBlur(alpha, (0, 0), 0.012 * size + 0.3)
+        wide = blurred(np.asarray(moved, np.float32), 0.04 * size + 0.3)
+        tight = blurred(alpha, 0.012 * size + 0.3)
         return np.asarray(np.clip(0.6 * wide + 0.4 * tight, 0, 1), np.float32)
 
 

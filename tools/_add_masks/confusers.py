@@ -42,12 +42,13 @@ def _scarf(image: Image, face: Face, rng: Random) -> tuple[Map, Canvas]:
     net = net_of(face, Cut("properly" if high else "under_nose", rise=rng.uniform(-0.1, 0.0), bulge=0.05, round=0.6))
     for column, side, ear in ((0, -1, 93), (-1, 1, 323)):
         net[0, column] = face.points[ear] + right * side * unit * 0.04 + down * unit * rng.uniform(0.0, 0.1)
-    low = face.points[152] + down * unit * rng.uniform(0.3, 0.5) - out * unit * 0.15
-    half = np.linalg.norm(face.points[454] - face.points[234]) * rng.uniform(0.5, 0.65)
+    low = face.points[152] + down * unit * rng.uniform(0.4, 0.8) - out * unit * 0.15
+    half = np.linalg.norm(face.points[454] - face.points[234]) * rng.uniform(0.55, 0.85)
     for column, share in enumerate(np.linspace(-1, 1, 7)):
-        net[3, column] = low + right * share * half - down * unit * 0.12 * share**2 - out * unit * 0.1 * share**2
-        net[2, column] = net[3, column] * 0.5 + net[0, column] * 0.5 + out * unit * 0.1 * (1 - share**2)
-        net[2, column] += right * share * unit * 0.04
+        net[3, column] = low + right * share * half - down * unit * 0.15 * share**2 - out * unit * 0.1 * share**2
+        for row, fall in ((1, 0.3), (2, 0.6)):
+            net[row, column] = net[3, column] * fall + net[0, column] * (1 - fall)
+            net[row, column] += (out * 0.12 + right * share * 0.02) * unit * (1 - share**2 * 0.5)
     return _cover(image, face, net, _wool(rng) if rng.random() < 0.5 else _drape(rng), rng)
 
 

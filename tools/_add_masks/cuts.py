@@ -107,20 +107,17 @@ def net_of(face: Face, cut: Cut) -> Floats:
     return _turned(net, cut.tilt, out)
 
 
-def drape(net: Floats, samples: tuple[int, int], *, ridge: bool = False, normals: bool = True) -> Surface:
+def drape(net: Floats, samples: tuple[int, int], *, ridge: bool = False) -> Surface:
     """The smooth surface through control points.
 
     Args:
         net: (rows, columns, 3).
         samples: how many rows and columns of points.
         ridge: a crease runs down the middle column.
-        normals: False leaves them out (an empty array).
     """
     rows, columns = samples
     across = _spline(net.shape[1], columns, crease=net.shape[1] // 2 if ridge else None)
-    points = np.einsum("cj,rjk->rck", across, np.einsum("ri,ijk->rjk", _spline(net.shape[0], rows), net), optimize=True)
-    if not normals:
-        return Surface(points, np.zeros((0, 0, 3)))
+    points = np.einsum("cj,rjk->rck", across, np.einsum("ri,ijk->rjk", _spline(net.shape[0], rows), net))
     along_u, along_v = np.gradient(points, axis=1), np.gradient(points, axis=0)
     outwards = -np.cross(along_u, along_v)
     outwards /= np.maximum(np.linalg.norm(outwards, axis=2, keepdims=True), 1e-9)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from _add_masks.canvas import Canvas, Map, enlarge, window_around
 from _add_masks.landmarks import Face, Floats
-from _add_masks.light import Light, measure
+from _add_masks.light import Light, blurred, measure
 from _add_masks.styles import random_color
 from detector.media.images import Image
 
@@ -23,7 +22,7 @@ HAND = 0.47
 COARSER = 0.5
 """Hands have less fine detail than cloth."""
 
-SOFT = 0.045
+SOFT = 0.03
 """How softly two parts of a hand run into each other, palm widths."""
 
 
@@ -62,7 +61,8 @@ def add_hand(image: Image, face: Face, rng: Random) -> tuple[Map, Canvas]:
     mouth = face.middle(13, 14, 2, 17)[:2] + rng.normal(0, 0.03, 2) * face.height
     right, down = _plane(face, angle)
     unit = HAND * face.height * rng.uniform(0.85, 1.1)
-    center = mouth + down * unit * (0.0 if fist else rng.uniform(-0.1, 0.45))
+    lower = 0.0 if fist else 0.7 * np.cos(angle) + rng.uniform(-0.2, 0.15)  # fingers that point up stay below the eyes
+    center = mouth + down * unit * lower
     arm_end = center + down * unit * 4.0
     corners = np.stack([center - 1.7 * unit, center + 1.7 * unit, arm_end - 0.7 * unit, arm_end + 0.7 * unit])
     canvas = Canvas(window_around(corners, 2, image), face.height, COARSER)
@@ -204,23 +204,14 @@ def _along(frame: Frame, bone: Bone) -> tuple[Map, Map]:
 def _paint(canvas: Canvas, frame: Frame, heights: Map, color: Map | Floats, light: Light, cover: Map) -> None:
     """Paint what stands ``heights`` high, lit, darker in its furrows."""
     raised = np.maximum(heights, 0)
-    soft = _blurred(raised, 0.02 * frame.unit + 0.5)
+    soft = blurred(raised, 0.02 * frame.unit + 0.5)
     slope_y, slope_x = np.gradient(soft * frame.unit)
     facing = (-slope_x * light.direction[0] - slope_y * light.direction[1]) - light.direction[2]
     shade = 0.55 + 0.45 * np.clip(facing / np.sqrt(1 + slope_x**2 + slope_y**2), 0, None)
     shade /= 0.55 + 0.45 * max(float(-light.direction[2]), 0.3)
-    furrows = np.clip(_blurred(raised, 0.07 * frame.unit) - soft, 0, 0.1) * 4
+    furrows = np.clip(blurred(raised, 0.07 * frame.unit) - soft, 0, 0.1) * 5
     lit = (shade * (1 - furrows) * enlarge(light.shade, canvas.shape)).astype(np.float32)
     canvas.over(np.asarray(color, np.float32) * lit[..., None], cover)
-
-
-def _blurred(values: Map, sigma: float) -> Map:
-    """Blurred by ``sigma`` px, on fewer pixels where it is large."""
-    few = max(1, int(sigma / 2))
-    size = values.shape[1], values.shape[0]
-    small = cv2.resize(values, (max(1, size[0] // few), max(1, size[1] // few)), interpolation=cv2.INTER_AREA)
-    blurred = cv2.GaussianBlur(small, (0, 0), sigma / few)
-    return np.asarray(cv2.resize(blurred, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _paint_cup(canvas: Canvas, frame: Frame, light: Light, rng: Random) -> None:

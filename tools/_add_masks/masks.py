@@ -110,6 +110,7 @@ def _anchors(face: Face) -> Floats:
 def _hang(canvas: Canvas, net: Floats, anchors: Floats, color: Floats, face: Face) -> None:
     """Ear loops from the corners of the mask; one behind the head is not seen."""
     out = face.axes[2]
+    cover = np.zeros(canvas.shape, np.float32)
     for side, column in enumerate((0, -1)):
         outwards = face.axes[0] * (-1, 1)[side]
         if outwards[2] > 0.55 or (outwards + 0.3 * out)[2] > 0.5:
@@ -120,7 +121,8 @@ def _hang(canvas: Canvas, net: Floats, anchors: Floats, color: Floats, face: Fac
             sag = face.axes[1] * face.height * 0.015 * (1 if loop == 0 else -1)
             share = np.linspace(0, 1, 16)[:, None]
             curve = corner * (1 - share) + end * share + sag * (4 * share * (1 - share))
-            canvas.over(color, canvas.stroke(curve, max(face.height * 0.016, 0.7)))
+            cover = np.maximum(cover, canvas.stroke(curve, max(face.height * 0.016, 0.7)))
+    canvas.over(color, cover)
 
 
 def _surgical_cut(rng: Random, worn: Worn) -> Cut:

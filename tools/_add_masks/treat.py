@@ -105,12 +105,11 @@ def plan(image: Image, boxes: Sequence[Box], bare: Sequence[int], title: str, me
     corners = np.array([_ordered(box) for box in boxes], np.float64).reshape(-1, 4)
     for index in bare:
         key = (wishes.seed, zlib.crc32(title.encode()), index)
-        if np.random.default_rng(key).random() >= wishes.share:
-            untouched["left out at random (--share)"] += 1
-            continue
         found = find(mesh, image, _ordered(boxes[index]), np.delete(corners, index, axis=0), wishes.rules)
         if isinstance(found, str):
             untouched[found] += 1
+        elif np.random.default_rng(key).random() >= wishes.share:
+            untouched["not chosen (--share)"] += 1
         else:
             faces.append((index, found, key))
     return Plan(tuple(faces), untouched)
