@@ -91,12 +91,12 @@ def test_wrong_wear_and_what_is_no_mask_stay_without_mask(
         out = tmp_path / str(seed)
         assert tool("add_masks").main(flags(one, out, *more, "--seed", str(seed))) == 0
         assert [box.name for box in voc.read(out / "annotations" / "a.xml").boxes] == ["without_mask"]
-        face = _face(tool)
-        nose = _changed(out, "a")[_around(face, (4,), 0.02 * face.height)].mean()
-        mouth = _changed(out, "a")[_around(face, (13, 14, 17, 199), 0.02 * face.height)].mean()
-        assert mouth > 0.3
+        face, changed = _face(tool), _changed(out, "a")
         if more is WRONGLY:
-            assert nose < 0.2
+            assert changed[_around(face, (199, 175), 0.02 * face.height)].mean() > 0.7
+            assert changed[_around(face, (4, 5, 195), 0.02 * face.height)].mean() < 0.1
+        else:
+            assert changed[_around(face, (13, 14), 0.01 * face.height)].mean() > 0.6
 
 
 def test_each_confuser_hides_the_mouth(tool: Tool, one: Path, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_each_confuser_hides_the_mouth(tool: Tool, one: Path, tmp_path: Path) ->
         out = tmp_path / kind
         assert tool("add_masks").main(flags(one, out, *CONFUSED, "--confuser", kind)) == 0
         face = _face(tool)
-        assert _changed(out, "a")[_around(face, (13, 14), 0.01 * face.height)].mean() > 0.9
+        assert _changed(out, "a")[_around(face, (13, 14), 0.01 * face.height)].mean() > 0.6  # skin on skin
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others(tool: Tool, one: Path, tmp_path: Path) -> None:
@@ -129,7 +129,8 @@ def test_what_was_made_is_read_back_as_labels_of_its_part(tool: Tool, tmp_path: 
     made = {sample.image.name: sample for sample in samples if sample.set_name == "made"}
     assert {sample.split for sample in made.values()} == {"train"}
     assert set(made) == {each["image"] for each in written["treated"]}
-    assert sum(sample.split == "train" for sample in samples) == 19 + len(made)
+    rows = (SAMPLE / "split.csv").read_text().splitlines()
+    assert len(samples) == len(rows) - 1 + len(made)
     sources = {sample.image.name: sample for sample in samples if sample.set_name == "data"}
     for name, sample in made.items():
         assert sources[name].split == "train"

@@ -61,7 +61,7 @@ def _bandana(image: Image, face: Face, rng: Random) -> tuple[Map, Canvas]:
         net[0, column] = face.points[ear] + right * side * unit * 0.03 + down * unit * 0.04
         net[3, column] = face.points[jaw] + right * side * unit * 0.02
         net[1:3, column] = net[0, column] + (net[3, column] - net[0, column]) * np.array([[0.33], [0.67]])
-    tip = rng.uniform(0.2, 0.45)
+    tip = rng.uniform(0.3, 0.6)
     for column, share in enumerate(np.linspace(-1, 1, 7)[1:-1], 1):
         net[3, column] += down * unit * tip * (1 - abs(share)) - out * unit * 0.05
         net[2, column] += down * unit * tip * 0.3 * (1 - abs(share))

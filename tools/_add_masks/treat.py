@@ -24,6 +24,9 @@ WITH_MASK, WITHOUT_MASK = CLASSES
 WORN_BADLY_BY_NAME = ("incorrect", "improper", "wrong")
 """Parts of class names of faces that wear a mask, though not as they should: these are not bare."""
 
+CHANCES = {"hand": 4, "cup": 3, "scarf": 2, "bandana": 1}
+"""How often each confuser is taken: the more it looks like a mask, the less, or real cloth masks would be doubted."""
+
 TRIES = 4
 """An arm that would hide another face is drawn anew this often."""
 
@@ -149,7 +152,8 @@ def _treat_face(
     for _ in range(TRIES):
         picture = image.copy()
         if kind == "confuser":
-            what, worn, name = str(rng.choice(wishes.kinds)), "", WITHOUT_MASK
+            chances = np.array([CHANCES[name] for name in wishes.kinds])
+            what, worn, name = str(rng.choice(wishes.kinds, p=chances / chances.sum())), "", WITHOUT_MASK
             drawn = add_confuser(picture, face, what, rng)
         else:
             what = str(rng.choice(wishes.styles))
