@@ -96,7 +96,7 @@ def test_wrong_wear_and_what_is_no_mask_stay_without_mask(
             assert changed[_around(face, (199, 175), 0.02 * face.height)].mean() > 0.7
             assert changed[_around(face, (4, 5, 195), 0.02 * face.height)].mean() < 0.1
         else:
-            assert changed[_around(face, (13, 14), 0.01 * face.height)].mean() > 0.6
+            assert _changed(out, "a", 8)[_around(face, (13, 14), 0.01 * face.height)].mean() > 0.7
 
 
 def test_each_confuser_hides_the_mouth(tool: Tool, one: Path, tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_each_confuser_hides_the_mouth(tool: Tool, one: Path, tmp_path: Path) ->
         out = tmp_path / kind
         assert tool("add_masks").main(flags(one, out, *CONFUSED, "--confuser", kind)) == 0
         face = _face(tool)
-        assert _changed(out, "a")[_around(face, (13, 14), 0.01 * face.height)].mean() > 0.6  # skin on skin
+        assert _changed(out, "a", 8)[_around(face, (13, 14), 0.01 * face.height)].mean() > 0.7  # skin on skin
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_others(tool: Tool, one: Path, tmp_path: Path) -> None:
@@ -253,10 +253,10 @@ def _face(tool: ModuleType | Tool) -> Any:
     return tool("_add_masks.landmarks").FaceMesh()(images.read(SAMPLE / "images" / "collins_bare.jpg"), box)
 
 
-def _changed(out: Path, name: str) -> np.typing.NDArray[np.bool_]:
+def _changed(out: Path, name: str, least: int = 18) -> np.typing.NDArray[np.bool_]:
     """Where the picture differs from the sample's, by more than a JPEG saved again."""
     after = images.read(out / "images" / f"{name}.jpg").astype(int)
-    return np.asarray(np.abs(after - images.read(SAMPLE / "images" / "collins_bare.jpg")).max(axis=2) > 18)
+    return np.asarray(np.abs(after - images.read(SAMPLE / "images" / "collins_bare.jpg")).max(axis=2) > least)
 
 
 def _around(face: Any, points: tuple[int, ...], radius: float) -> np.typing.NDArray[np.bool_]:

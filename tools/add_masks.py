@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from _add_masks.confusers import CONFUSERS
 from _add_masks.faces import Rules
 from _add_masks.folder import Folder, Sheet
@@ -85,6 +87,8 @@ def _command(args: argparse.Namespace) -> int:
     left_out = Report()
     pictures = load(labels, left_out, _cli.progress_bar)
     sheet = Sheet(args.seed) if args.sheet and folder else None
+    # What is drawn is small: OpenCV's threads would mostly wait for each other, and busily.
+    cv2.setNumThreads(1)
     with folder or nullcontext():
         outcome = _run(pictures, mesh, wishes, folder, sheet, labels.part)
         outcome.skipped += [f"{note.file}: {note.reason}" for note in left_out.dropped]
