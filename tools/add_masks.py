@@ -145,8 +145,9 @@ def _run(
             name = folder.add(source, drawn, done, part)
             outcome.pictures["written"] += 1
             outcome.treated += [_line(name, source, each) for each in done]
-        for each in done if sheet else ():
-            sheet.add(drawn, each)  # type: ignore[union-attr]
+        if sheet is not None:
+            for each in done:
+                sheet.add(drawn, each)
     return outcome
 
 

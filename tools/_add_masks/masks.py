@@ -89,10 +89,10 @@ def drawn(cover: Map, canvas: Canvas, face: Face) -> Drawn:
     left, top = canvas.window.left, canvas.window.top
     if not len(rows):
         return Drawn((left, top, left, top), 0.0)
-    extent = (left + columns[0], top + rows[0], left + columns[-1] + 1, top + rows[-1] + 1)
+    low, high = (left + float(columns[0]), top + float(rows[0])), (left + columns[-1] + 1.0, top + rows[-1] + 1.0)
     points = face.points[[0, 2, 13, 14, 17, 61, 291, 18], :2] - (left, top)
     at = np.clip(points.astype(int), 0, np.array(cover.shape[::-1]) - 1)
-    return Drawn(tuple(map(float, extent)), float((cover[at[:, 1], at[:, 0]] > 0.5).mean()))  # type: ignore[arg-type]
+    return Drawn((*low, *high), float((cover[at[:, 1], at[:, 0]] > 0.5).mean()))
 
 
 def _anchors(face: Face) -> Floats:

@@ -84,7 +84,8 @@ def surgical(rng: np.random.Generator) -> tuple[Fabric, Color]:
     )
     chances = np.array([6, 6, 5, 3, 2, 1, 3, 1, 2])
     base = colors[int(rng.choice(len(colors), p=chances / chances.sum()))]
-    color = tuple(float(np.clip(c * rng.uniform(0.95, 1.04), 0, 1)) for c in base)
+    blue, green, red = np.clip(np.array(base) * rng.uniform(0.95, 1.04, 3), 0, 1).tolist()
+    color: Color = (blue, green, red)
     folds = sorted(
         rng.uniform(-0.04, 0.04) + place for place in ((0.3, 0.5, 0.7) if rng.random() < 0.8 else (0.4, 0.6))
     )
@@ -92,7 +93,7 @@ def surgical(rng: np.random.Generator) -> tuple[Fabric, Color]:
 
     def fabric(u: Map, v: Map, rng: np.random.Generator) -> Weave:
         slope_x, slope_y = _wrinkles(u, rng, crumple)
-        albedo = _plain(u, color)  # type: ignore[arg-type]
+        albedo = _plain(u, color)
         opened = 0.35 + 0.65 * np.abs(2 * u - 1)
         for fold in folds:
             bow = fold + 0.06 * (1 - (2 * u - 1) ** 2) * (fold - 0.35)
@@ -103,7 +104,7 @@ def surgical(rng: np.random.Generator) -> tuple[Fabric, Color]:
         albedo *= (1 - 0.12 * line(edge - 0.045, 0.01) + 0.05 * line(edge, 0.03))[..., None]
         return Weave(albedo, slope_x, slope_y)
 
-    return fabric, WHITE if rng.random() < 0.8 else color  # type: ignore[return-value]
+    return fabric, WHITE if rng.random() < 0.8 else color
 
 
 def ffp2(rng: np.random.Generator) -> tuple[Fabric, Color]:

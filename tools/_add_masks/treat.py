@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from _add_masks.confusers import CONFUSERS, add_confuser
+from _add_masks.cuts import Worn
 from _add_masks.faces import Rules, find
 from _add_masks.landmarks import Corners, Face, FaceMesh, Floats
 from _add_masks.masks import STYLES, WORN_WRONGLY, Drawn, add_mask
@@ -149,21 +150,22 @@ def _treat_face(
 ) -> tuple[Image, Treated] | None:
     """The picture with this face treated, or None where that does not work."""
     kind = _kind(rng, wishes)
+    worn: Worn | None = None
     for _ in range(TRIES):
         picture = image.copy()
         if kind == "confuser":
             chances = np.array([CHANCES[name] for name in wishes.kinds])
-            what, worn, name = str(rng.choice(wishes.kinds, p=chances / chances.sum())), "", WITHOUT_MASK
+            what, name = str(rng.choice(wishes.kinds, p=chances / chances.sum())), WITHOUT_MASK
             drawn = add_confuser(picture, face, what, rng)
         else:
             what = str(rng.choice(wishes.styles))
-            worn = "properly" if kind == "mask" else str(rng.choice(WORN_WRONGLY))
+            worn = "properly" if kind == "mask" else WORN_WRONGLY[int(rng.integers(len(WORN_WRONGLY)))]
             name = WITH_MASK if kind == "mask" else WITHOUT_MASK
-            drawn = add_mask(picture, face, what, worn, rng)  # type: ignore[arg-type]
+            drawn = add_mask(picture, face, what, worn, rng)
         hides = kind == "worn wrongly" or drawn.covered >= LEAST_COVER
         if hides and not _hides_others(picture, image, others):
             after = box if kind == "confuser" else _grown(box, drawn, image)
-            return picture, Treated(index, kind, what, worn, box, replace(after, name=name))
+            return picture, Treated(index, kind, what, worn or "", box, replace(after, name=name))
     return None
 
 
