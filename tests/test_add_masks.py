@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -137,6 +138,19 @@ def test_what_was_made_is_read_back_as_labels_of_its_part(tool: Tool, tmp_path: 
         assert len(sample.truth) == len(sources[name].truth)
         masks = [each for each in written["treated"] if each["image"] == name and each["kind"] == "mask"]
         assert sample.truth.names.count("with_mask") == sources[name].truth.names.count("with_mask") + len(masks)
+
+
+def test_pictures_of_two_sets_with_one_name_do_not_replace_each_other(tool: Tool, one: Path, tmp_path: Path) -> None:
+    shutil.copytree(one, tmp_path / "other")
+    shutil.copytree(one, tmp_path / "third" / "other")
+    more = [
+        flag
+        for folder in (tmp_path / "other", tmp_path / "third" / "other")
+        for flag in ("-a", str(folder / "annotations"), "-i", str(folder / "images"))
+    ]
+    assert tool("add_masks").main([*flags(one, tmp_path / "out"), *more]) == 0
+    names = ["a.jpg", "other_a.jpg", "set_a.jpg"]
+    assert sorted(path.name for path in (tmp_path / "out" / "images").iterdir()) == names
 
 
 def test_a_dry_run_counts_and_writes_nothing(

@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from types import TracebackType
 
@@ -102,10 +103,10 @@ class Folder:
 
     def _free_name(self, source: Picture) -> str:
         """The source's own name, with its set before it where another set has it too."""
-        names = (f"{stem}.jpg" for stem in (source.path.stem, f"{source.set_name}_{source.path.stem}"))
-        numbered = (f"{source.set_name}_{source.path.stem}_{number}.jpg" for number in range(2, 10**6))
-        name = next(each for each in (*names, *numbered) if each not in self._names)
-        self._names.add(name)
+        numbered = (f"{source.set_name}_{source.path.stem}_{number}" for number in count(2))
+        stems = chain((source.path.stem, f"{source.set_name}_{source.path.stem}"), numbered)
+        name = next(f"{stem}.jpg" for stem in stems if f"{stem}.jpg".casefold() not in self._names)
+        self._names.add(name.casefold())
         return name
 
 
