@@ -26,7 +26,7 @@ class Rules:
         max_lean: of the head onto a shoulder, degrees.
         max_offset: between the middles of the landmarks and of the box, share of the box's longer side.
         sizes: smallest and largest height of the landmarks, share of the box's longer side.
-        max_difference: of the colours of the upper and the lower half of the face (a and b of CIE Lab).
+        max_difference: of the colours of the upper and the lower half of the face, share of their own colourfulness.
     """
 
     min_side: float = 32
@@ -37,7 +37,7 @@ class Rules:
     max_lean: float = 50
     max_offset: float = 0.25
     sizes: tuple[float, float] = (0.5, 1.4)
-    max_difference: float = 13
+    max_difference: float = 0.6
 
 
 def find(mesh: FaceMesh, image: Image, box: Corners, others: Floats, rules: Rules) -> Face | str:
@@ -106,6 +106,9 @@ def angles(face: Face) -> tuple[float, float, float]:
 
 
 UPPER = (9, 8, 50, 280, 101, 330, 5, 4, 195, 107, 336)
+GREY = 4.0
+"""Colours that are nearer to grey than this count as this far from it."""
+
 LOWER = (199, 200, 205, 425, 207, 427, 18, 204, 424, 214, 434, 164)
 
 
@@ -115,7 +118,10 @@ def hidden(face: Face, image: Image, rules: Rules) -> str:
 
 
 def difference(face: Face, image: Image) -> float:
-    """How far the colours of the two halves of a face are apart, in the plane of a and b of CIE Lab."""
+    """How far apart the colours of the two halves of a face are, in the plane of a and b of CIE Lab.
+
+    A share of how far the upper half is from grey, so that pale and faded pictures are judged like others.
+    """
     height, width = image.shape[:2]
     medians = []
     for points in (UPPER, LOWER):
@@ -124,4 +130,5 @@ def difference(face: Face, image: Image) -> float:
         patch = cv2.remap(image, x, y, cv2.INTER_LINEAR)
         lab = cv2.cvtColor(patch.astype(np.float32) / 255, cv2.COLOR_BGR2Lab)[0]
         medians.append(np.median(lab[:, 1:], axis=0))
-    return float(np.linalg.norm(medians[0] - medians[1]))
+    colourful = max(float(np.linalg.norm(medians[0])), GREY)
+    return float(np.linalg.norm(medians[0] - medians[1])) / colourful
