@@ -25,7 +25,9 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> object:
     return importlib.import_module
 
 
-@pytest.mark.parametrize("name", ["benchmark", "make_sample", "val_figures", "voc2yolo", "yolo2voc"])
+@pytest.mark.parametrize(
+    "name", ["add_masks", "benchmark", "check_labels", "make_sample", "prelabel", "val_figures", "voc2yolo", "yolo2voc"]
+)
 def test_each_tool_has_help(name: str) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / f"{name}.py"), "--help"], capture_output=True, text=True, check=True
