@@ -178,6 +178,28 @@ def test_nothing_that_is_there_is_overwritten(
         assert not (tmp_path / "free").exists()
 
 
+def test_a_sheet_of_an_unknown_format_is_refused_before_anything_is_drawn(
+    tool: Tool, one: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tool("add_masks").main(flags(one, tmp_path / "out", "--sheet", str(tmp_path / "sheet.xyz"))) == 2
+    assert "cannot write .xyz" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_part_without_pictures_and_a_picture_that_cannot_be_read_are_named(
+    tool: Tool, one: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split = ["--split", str(SAMPLE / "split.csv"), "--part", "test"]
+    assert tool("add_masks").main(["--out", str(tmp_path / "out"), *split]) == 2
+    assert "no labelled picture is left in 'test': check --split" in capsys.readouterr().err
+    (one / "images" / "d.jpg").write_bytes(b"no image")
+    label = voc.Annotation("d.jpg", "images", (100, 100), (voc.Box("face", 10, 10, 90, 90),))
+    voc.write(one / "annotations" / "d.xml", label)
+    assert tool("add_masks").main(flags(one, tmp_path / "out")) == 1
+    assert "d.jpg" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out" / "images").iterdir()] == ["a.jpg"]
+
+
 def test_without_a_bare_face_one_line_says_why(
     tool: Tool, one: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

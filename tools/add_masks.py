@@ -69,9 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(args: argparse.Namespace) -> int:
-    for path in (args.report, args.sheet):
-        if path is not None:
-            refuse_existing(path)
+    if args.report is not None:
+        refuse_existing(args.report)
+    sheet = None if args.sheet is None else Sheet(args.sheet, args.seed)
     folder = None if args.dry_run else Folder(args.out)
     mesh = FaceMesh(args.landmarks)
     labels = _labels(args)
@@ -86,7 +86,6 @@ def _command(args: argparse.Namespace) -> int:
     )
     left_out = Report()
     pictures = load(labels, left_out, _cli.progress_bar)
-    sheet = Sheet(args.seed) if args.sheet and folder else None
     # What is drawn is small: OpenCV's threads would mostly wait for each other, and busily.
     cv2.setNumThreads(1)
     with folder or nullcontext():
@@ -96,8 +95,8 @@ def _command(args: argparse.Namespace) -> int:
             raise AnnotationError(f"no face can be treated: {_reasons(outcome)}: check --annotations and --min-side")
         if folder is not None:
             folder.write_split(labels.split)
-    if sheet is not None:
-        sheet.write(args.sheet)
+    if sheet is not None and folder:
+        sheet.write()
     if args.report and folder:
         images.write_bytes(args.report, (json.dumps(_report(outcome, wishes), indent=1) + "\n").encode())
     for line in outcome.skipped:

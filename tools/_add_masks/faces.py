@@ -15,7 +15,7 @@ __all__ = ["Rules", "believable", "find", "hidden"]
 
 @dataclass(frozen=True)
 class Rules:
-    """What a face must be like. The values are from looking at 400 faces of the project's photographs.
+    """What a face must be like. The values are from 712 faces of the project's validation photographs.
 
     Args:
         min_side: px of the shorter side of its box.

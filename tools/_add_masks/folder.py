@@ -19,6 +19,7 @@ from _add_masks.treat import Treated
 from detector.data import voc
 from detector.errors import OutputError
 from detector.media.images import Image, encode, write, write_bytes
+from detector.media.outputs import refuse_existing
 
 __all__ = ["Folder", "Sheet", "jpeg_quality"]
 
@@ -114,10 +115,17 @@ class Sheet:
     """A contact sheet of treated faces, each with what is around it; a random choice where there are many.
 
     Args:
+        path: where it is written, in the format of its suffix.
         seed: of the choice.
+
+    Raises:
+        OutputError: a file is there, or the format is not known.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, path: Path, seed: int) -> None:
+        refuse_existing(path)
+        encode(np.zeros((1, 1, 3), np.uint8), path.suffix)  # now, not after all the drawing
+        self._path = path
         self._tiles: list[Image] = []
         self._seen = 0
         self._rng = np.random.default_rng([seed, 7])
@@ -131,8 +139,8 @@ class Sheet:
         tile = _tile(picture, treated)
         self._tiles[place:] = [tile, *self._tiles[place + 1 :]]
 
-    def write(self, path: Path) -> None:
-        """Write it in the format of the file's suffix.
+    def write(self) -> None:
+        """Write it.
 
         Raises:
             OutputError: it cannot be written.
@@ -140,7 +148,7 @@ class Sheet:
         blank = [np.full((TILE + 16, TILE, 3), 255, np.uint8)] * (-len(self._tiles) % COLUMNS)
         tiles = [*self._tiles, *blank] if len(self._tiles) > COLUMNS else self._tiles
         columns = min(COLUMNS, len(tiles))
-        write(path, np.vstack([np.hstack(tiles[at : at + columns]) for at in range(0, len(tiles), columns)]))
+        write(self._path, np.vstack([np.hstack(tiles[at : at + columns]) for at in range(0, len(tiles), columns)]))
 
 
 def jpeg_quality(path: Path) -> int:

@@ -80,7 +80,8 @@ def load(labels: Labels, report: Report, progress: Progress) -> list[Picture]:
             if corrected is not None:
                 found.append(corrected)
     if not found:
-        raise AnnotationError(f"{labels.split}: no labelled picture is in {labels.part!r}: check --split and --part")
+        part = f" in {labels.part!r}" if labels.split else ""
+        raise AnnotationError(f"no labelled picture is left{part}: check --split, --part and --corrections")
     names = Counter(box.name for each in found for box in each.label.boxes)
     classes, _ = resolve(names, labels.class_map)
     return [_picture(each, classes, (groups and _group(groups, each)) or "") for each in found]
