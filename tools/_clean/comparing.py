@@ -1,0 +1,92 @@
+"""Are two files duplicates? The same picture, with the same faces in it.
+
+A photograph and a copy with a mask drawn on a face, or two frames of a camera on the wall, differ in a few pixels, and
+in what they teach. Where a few pixels differ, the project's own network therefore looks at the faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from _clean import pictures
+from _clean.same_picture import MAX_DIFFERENT, Grey, difference
+from detector.detections import Detections
+from detector.engines import Engine
+
+__all__ = ["Comparer", "read_picture"]
+
+SQUARES, FACES = 2000, 10_000  # remembered: 64 KiB and a few hundred bytes each
+SURE = 0.5  # confidence at which the network's word on a face counts
+SAME_PLACE = 0.3  # intersection over union of a face's boxes in two pictures
+
+Boxes = npt.NDArray[np.float64]
+
+
+class Comparer:
+    """Compares files by their numbers.
+
+    Args:
+        paths: the files.
+        engine: finds the faces.
+    """
+
+    def __init__(self, paths: Sequence[Path], engine: Engine) -> None:
+        self._paths = paths
+        self._engine = engine
+        self._square = lru_cache(SQUARES)(self._read_square)
+        self._faces = lru_cache(FACES)(self._find_faces)
+
+    def __call__(self, one: int, other: int, mirrored: bool) -> float | None:
+        """The share of the area, 0 to 1, in which two duplicates differ; None if they are no duplicates.
+
+        Raises:
+            SourceError: a file cannot be read any more.
+        """
+        second = self._square(other)
+        found = difference(self._square(one), np.ascontiguousarray(second[:, ::-1]) if mirrored else second)
+        if found.share > MAX_DIFFERENT:
+            return None
+        if found.spot and _contradict(self._faces(one), self._faces(other), mirrored=mirrored):
+            return None
+        return found.share
+
+    def _read_square(self, index: int) -> Grey:
+        return read_picture(self._paths[index]).square()
+
+    def _find_faces(self, index: int) -> tuple[Boxes, Detections]:
+        """Boxes as shares of the picture's size, and what was found."""
+        picture = read_picture(self._paths[index])
+        found = self._engine(picture.image)
+        found = found[found.confidence >= SURE]
+        return found.xyxy / np.tile(np.array(picture.size, np.float64), 2), found
+
+
+def read_picture(path: Path) -> pictures.Picture:
+    """The picture in a file.
+
+    Raises:
+        SourceError: it cannot be read.
+    """
+    return pictures.read(pictures.read_bytes(path), str(path))
+
+
+def _contradict(one: tuple[Boxes, Detections], other: tuple[Boxes, Detections], *, mirrored: bool) -> bool:
+    """Whether a face is of one class in one picture and of the other class in the other."""
+    (boxes, found), (other_boxes, other_found) = one, other
+    if mirrored:
+        left, top, right, bottom = other_boxes.T
+        other_boxes = np.column_stack([1 - right, top, 1 - left, bottom])
+    if not len(boxes) or not len(other_boxes):
+        return False
+    starts = np.maximum(boxes[:, None, :2], other_boxes[None, :, :2])
+    ends = np.minimum(boxes[:, None, 2:], other_boxes[None, :, 2:])
+    common = (ends - starts).clip(0).prod(axis=2)
+    areas, other_areas = ((group[:, 2:] - group[:, :2]).prod(axis=1) for group in (boxes, other_boxes))
+    overlap = common / (areas[:, None] + other_areas[None] - common)
+    same_face = (overlap == overlap.max(axis=1, keepdims=True)) & (overlap >= SAME_PLACE)
+    return bool((same_face & (found.class_id[:, None] != other_found.class_id[None])).any())
