@@ -22,7 +22,6 @@ from _clean.labels import find_labels, take_labels
 from _clean.report import Aside, Kept, Report
 from _clean.sheet import contact_sheet
 from detector.data.progress import Progress, silent
-from detector.engines import load_engine
 from detector.errors import SourceError
 from detector.media import images
 
@@ -167,8 +166,8 @@ def _groups(
         return name in labels, _has_colours(source / name), width * height, looked[name].length
 
     digests, hashes = [looked[name].digest for name in names], [looked[name].hashes for name in names]
-    with load_engine(threads=threads) as engine:
-        found = group(digests, hashes, Comparer([source / name for name in names], engine), rank, progress)
+    with Comparer([source / name for name in names], threads) as compare:
+        found = group(digests, hashes, compare, rank, progress)
     return {names[kept]: [(names[copy.index], copy) for copy in copies] for kept, copies in found.items()}
 
 

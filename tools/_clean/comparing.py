@@ -16,36 +16,45 @@ import numpy.typing as npt
 from _clean import pictures
 from _clean.same_picture import MAX_DIFFERENT, Grey, difference
 from detector.detections import Detections
-from detector.engines import Engine
+from detector.engines import Engine, load_engine
 
 __all__ = ["Comparer", "read_picture"]
 
 SQUARES, FACES = 2000, 10_000  # remembered: 64 KiB and a few hundred bytes each
-SURE = 0.5  # confidence at which the network's word on a face counts
+SURE = 0.6  # confidence at which the network's word on a face counts
 SAME_PLACE = 0.3  # intersection over union of a face's boxes in two pictures
 
 Boxes = npt.NDArray[np.float64]
 
 
 class Comparer:
-    """Compares files by their numbers.
+    """Compares files by their numbers: a context manager, for the network.
 
     Args:
         paths: the files.
-        engine: finds the faces.
+        threads: CPU threads of the network, which is loaded when it is first needed.
     """
 
-    def __init__(self, paths: Sequence[Path], engine: Engine) -> None:
+    def __init__(self, paths: Sequence[Path], threads: int) -> None:
         self._paths = paths
-        self._engine = engine
+        self._threads = threads
+        self._engine: Engine | None = None
         self._square = lru_cache(SQUARES)(self._read_square)
         self._faces = lru_cache(FACES)(self._find_faces)
+
+    def __enter__(self) -> Comparer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._engine is not None:
+            self._engine.close()
 
     def __call__(self, one: int, other: int, mirrored: bool) -> float | None:
         """The share of the area, 0 to 1, in which two duplicates differ; None if they are no duplicates.
 
         Raises:
             SourceError: a file cannot be read any more.
+            ModelError: the network is missing.
         """
         second = self._square(other)
         found = difference(self._square(one), np.ascontiguousarray(second[:, ::-1]) if mirrored else second)
@@ -60,6 +69,8 @@ class Comparer:
 
     def _find_faces(self, index: int) -> tuple[Boxes, Detections]:
         """Boxes as shares of the picture's size, and what was found."""
+        if self._engine is None:
+            self._engine = load_engine(threads=self._threads)
         picture = read_picture(self._paths[index])
         found = self._engine(picture.image)
         found = found[found.confidence >= SURE]

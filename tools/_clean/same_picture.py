@@ -30,6 +30,9 @@ MAX_DIFFERENT = 0.05
 """Copies with a line of text or a logo reach 0.047; the closest two webcam frames in which the person moved, 0.074."""
 
 TOLERANCE = 0.07  # of the picture's contrast; a block differs if the error of its better pixels is more
+MAX_REST = 0.06
+"""Four of five blocks of a copy differ by at most 0.042 (in the same unit), whatever their edges; those of two shots of
+one pose, a second apart, by 0.068."""
 BETTER = 0.3  # the share of its pixels by which a block is judged: letters rarely cover more than the rest
 SPOT = 0.25  # of the contrast; a spot of 3 x 3 pixels that differ by more is seen
 SAME_EDGES = 0.6  # correlation of the gradients of two blocks
@@ -64,6 +67,7 @@ def difference(one: Grey, other: Grey) -> Difference:
         return best.difference
     moved = _compare(one, other, coarse)
     if 0 < moved.share < 0.5:  # align again by what agrees: a logo must not pull the rest
+        # OpenCV wants the mask of the other picture; the two nearly lie on each other, and blocks are large.
         agrees = np.where(moved.blocks > TOLERANCE, 0, 255).astype(np.uint8)
         mask = np.asarray(cv2.resize(agrees, (FINE, FINE), interpolation=cv2.INTER_NEAREST), np.uint8)
         fine = _align(one, other, FINE, _at_side(coarse, COARSE, FINE), mask)
@@ -74,10 +78,14 @@ def difference(one: Grey, other: Grey) -> Difference:
 
 @dataclass(frozen=True)
 class _Fit:
-    """Each block's error as a share of the contrast, (SIDE / BLOCK, SIDE / BLOCK); NaN outside of the other picture."""
+    """Each block's error as a share of the contrast, (SIDE / BLOCK, SIDE / BLOCK); NaN outside of the other picture.
+
+    ``rest`` is what four of five blocks differ by at most, also those with the same edges.
+    """
 
     blocks: Matrix
     spot: bool
+    rest: float
 
     @property
     def share(self) -> float:
@@ -86,7 +94,7 @@ class _Fit:
 
     @property
     def difference(self) -> Difference:
-        return Difference(self.share, self.spot)
+        return Difference(float(self.share) if self.rest <= MAX_REST else 1.0, self.spot)
 
 
 def _compare(one: Grey, other: Grey, warp: Matrix | None) -> _Fit:
@@ -100,7 +108,7 @@ def _compare(one: Grey, other: Grey, warp: Matrix | None) -> _Fit:
         mask = cv2.erode(inside, np.ones((5, 5), np.uint8)) > 0
         other = np.asarray(cv2.warpAffine(other, warp, (SIDE, SIDE), flags=cv2.INTER_LINEAR | flags), np.uint8)
     if np.count_nonzero(mask) < LEAST_OVERLAP * mask.size:
-        return _Fit(np.full((SIDE // BLOCK, SIDE // BLOCK), np.nan, np.float32), spot=True)
+        return _Fit(np.full((SIDE // BLOCK, SIDE // BLOCK), np.nan, np.float32), spot=True, rest=1.0)
     first, second = (np.asarray(cv2.GaussianBlur(picture, (3, 3), 0), np.uint8) for picture in (one, other))
     # Both ways: a tone that was clipped away in one cannot be brought back, but it can be clipped in the other.
     fits = [_fit(first, second, mask), _fit(second, first, mask)]
@@ -114,10 +122,11 @@ def _fit(target: Grey, picture: Grey, mask: Mask) -> _Fit:
     errors = np.partition(error.reshape(shape).swapaxes(1, 2).reshape(*shape[::2], -1), rank, axis=2)[..., rank]
     inside = mask.reshape(shape).mean(axis=(1, 3)) > 0.9
     contrast = max(float(target[mask].std()), LOWEST_CONTRAST)
+    rest = float(np.quantile(errors[inside] / contrast, 0.8)) if inside.any() else 1.0
     blocks = np.where(inside, np.where(_same_edges(target, picture), 0, errors / contrast), np.nan)
     clear = np.where(mask & (error > SPOT * contrast), 255, 0).astype(np.uint8)
     spot = bool(cv2.morphologyEx(clear, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)).any())
-    return _Fit(blocks.astype(np.float32), spot)
+    return _Fit(blocks.astype(np.float32), spot, rest)
 
 
 def _same_edges(one: Grey, other: Grey) -> Mask:
