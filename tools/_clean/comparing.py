@@ -22,6 +22,8 @@ __all__ = ["Comparer", "read_picture"]
 
 SQUARES, FACES = 2000, 10_000  # remembered: 64 KiB and a few hundred bytes each
 SURE = 0.6  # confidence at which the network's word on a face counts
+LEAST_CHANGE = 0.15  # of a face; a mask covers half of it
+MOST_FACES = 0.15  # of the picture, up to which it is asked whether the difference lies in a face
 SAME_PLACE = 0.3  # intersection over union of a face's boxes in two pictures
 
 Boxes = npt.NDArray[np.float64]
@@ -60,8 +62,15 @@ class Comparer:
         found = difference(self._square(one), np.ascontiguousarray(second[:, ::-1]) if mirrored else second)
         if found.share > MAX_DIFFERENT:
             return None
-        if found.spot and _contradict(self._faces(one), self._faces(other), mirrored=mirrored):
-            return None
+        if found.spots.any():
+            (boxes, faces), (other_boxes, other_faces) = self._faces(one), self._faces(other)
+            if mirrored:
+                left, top, right, bottom = other_boxes.T
+                other_boxes = np.column_stack([1 - right, top, 1 - left, bottom])
+            if _lie_on_faces(found.spots, boxes) or _lie_on_faces(found.spots, other_boxes):
+                return None
+            if _contradict(boxes, faces.class_id, other_boxes, other_faces.class_id):
+                return None
         return found.share
 
     def _read_square(self, index: int) -> Grey:
@@ -86,12 +95,23 @@ def read_picture(path: Path) -> pictures.Picture:
     return pictures.read(pictures.read_bytes(path), str(path))
 
 
-def _contradict(one: tuple[Boxes, Detections], other: tuple[Boxes, Detections], *, mirrored: bool) -> bool:
+def _lie_on_faces(spots: npt.NDArray[np.bool_], boxes: Boxes) -> bool:
+    """Whether what differs are mostly small faces, as where a mask was put elsewhere.
+
+    In a large face a line of text may lie, and a mask that differs fills more than the blocks that may differ.
+    """
+    faces = np.zeros_like(spots)
+    changed = 0.0
+    for left, top, right, bottom in np.rint(boxes * len(spots)).astype(int).clip(0).tolist():
+        faces[top:bottom, left:right] = True
+        changed = max(changed, spots[top:bottom, left:right].sum() / max((bottom - top) * (right - left), 1))
+    return bool(changed > LEAST_CHANGE and faces.mean() < MOST_FACES and spots[faces].sum() > spots.sum() / 2)
+
+
+def _contradict(
+    boxes: Boxes, classes: npt.NDArray[np.int64], other_boxes: Boxes, other_classes: npt.NDArray[np.int64]
+) -> bool:
     """Whether a face is of one class in one picture and of the other class in the other."""
-    (boxes, found), (other_boxes, other_found) = one, other
-    if mirrored:
-        left, top, right, bottom = other_boxes.T
-        other_boxes = np.column_stack([1 - right, top, 1 - left, bottom])
     if not len(boxes) or not len(other_boxes):
         return False
     starts = np.maximum(boxes[:, None, :2], other_boxes[None, :, :2])
@@ -100,4 +120,4 @@ def _contradict(one: tuple[Boxes, Detections], other: tuple[Boxes, Detections], 
     areas, other_areas = ((group[:, 2:] - group[:, :2]).prod(axis=1) for group in (boxes, other_boxes))
     overlap = common / (areas[:, None] + other_areas[None] - common)
     same_face = (overlap == overlap.max(axis=1, keepdims=True)) & (overlap >= SAME_PLACE)
-    return bool((same_face & (found.class_id[:, None] != other_found.class_id[None])).any())
+    return bool((same_face & (classes[:, None] != other_classes[None])).any())

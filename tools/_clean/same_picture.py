@@ -50,11 +50,12 @@ class Difference:
 
     Args:
         share: of the common area that differs, 0 to 1; 1.0 where the pictures do not fit.
-        spot: a few pixels in one place differ clearly, which may be letters, or a mask on a small face.
+        spots: bool (SIDE, SIDE), where several pixels in one place of the first picture differ clearly: letters, or a
+            mask on a small face.
     """
 
     share: float
-    spot: bool
+    spots: Mask
 
 
 def difference(one: Grey, other: Grey) -> Difference:
@@ -84,7 +85,7 @@ class _Fit:
     """
 
     blocks: Matrix
-    spot: bool
+    spots: Mask
     rest: float
 
     @property
@@ -94,7 +95,7 @@ class _Fit:
 
     @property
     def difference(self) -> Difference:
-        return Difference(float(self.share) if self.rest <= MAX_REST else 1.0, self.spot)
+        return Difference(float(self.share) if self.rest <= MAX_REST else 1.0, self.spots)
 
 
 def _compare(one: Grey, other: Grey, warp: Matrix | None) -> _Fit:
@@ -108,7 +109,7 @@ def _compare(one: Grey, other: Grey, warp: Matrix | None) -> _Fit:
         mask = cv2.erode(inside, np.ones((5, 5), np.uint8)) > 0
         other = np.asarray(cv2.warpAffine(other, warp, (SIDE, SIDE), flags=cv2.INTER_LINEAR | flags), np.uint8)
     if np.count_nonzero(mask) < LEAST_OVERLAP * mask.size:
-        return _Fit(np.full((SIDE // BLOCK, SIDE // BLOCK), np.nan, np.float32), spot=True, rest=1.0)
+        return _Fit(np.full((SIDE // BLOCK, SIDE // BLOCK), np.nan, np.float32), spots=mask, rest=1.0)
     first, second = (np.asarray(cv2.GaussianBlur(picture, (3, 3), 0), np.uint8) for picture in (one, other))
     # Both ways: a tone that was clipped away in one cannot be brought back, but it can be clipped in the other.
     fits = [_fit(first, second, mask), _fit(second, first, mask)]
@@ -125,8 +126,8 @@ def _fit(target: Grey, picture: Grey, mask: Mask) -> _Fit:
     rest = float(np.quantile(errors[inside] / contrast, 0.8)) if inside.any() else 1.0
     blocks = np.where(inside, np.where(_same_edges(target, picture), 0, errors / contrast), np.nan)
     clear = np.where(mask & (error > SPOT * contrast), 255, 0).astype(np.uint8)
-    spot = bool(cv2.morphologyEx(clear, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)).any())
-    return _Fit(blocks.astype(np.float32), spot, rest)
+    spots = cv2.morphologyEx(clear, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    return _Fit(blocks.astype(np.float32), spots, rest)
 
 
 def _same_edges(one: Grey, other: Grey) -> Mask:
