@@ -25,13 +25,14 @@ EXAMPLES = """\
       photos/sheet.html        all groups of duplicates, to check them by eye
       photos/report.json       every file with what happened to it and why
   python tools/clean.py data/images --annotations data/annotations --out tidy
-      label files go with their images (also those beside the images); where an image is scaled, so are its boxes
+      label files go with their images (without --annotations those beside the images) and are scaled with them
 
 The source is never changed: the output is a copy. A file that is an upright RGB JPEG of the right size is copied byte
 for byte. JPEG, PNG, WebP, GIF (first frame), TIFF, BMP, HEIC, AVIF, JPEG 2000 and others are read, in grey, CMYK and
 16 bits too. Duplicates are the same file, or the same picture saved again, scaled, cropped by a few percent, mirrored,
 in another tone, or with text on it. Of a group the one is kept that has labels, colours, the most pixels, the most
-bytes, in this order. Two photographs of the same scene are not duplicates.
+bytes, in this order; a copy with text on it may win by its bytes. Two photographs of the same scene are not duplicates,
+nor is a copy with another mask. Not found: copies in a frame, under a watermark all over, or cropped by more.
 """
 
 

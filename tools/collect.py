@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from _collect.choices import ENGINES, LICENCES
 from _collect.phrases import DEFAULT_PHRASES, Phrases, class_and_phrase, merge, read_phrases
 from detector import _cli
 from detector.errors import MissingExtraError
@@ -66,15 +67,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--phrase", action="append", default=[], type=_phrase, metavar="CLASS=PHRASE",
         help="a phrase, instead of the default list or added to --phrases; repeatable",
     )  # fmt: skip
-    parser.add_argument("--engine", choices=("bing", "flickr", "baidu", "google"), default="bing", help="see below")
+    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="see below")
     parser.add_argument(
-        "--licence",
-        choices=(
-            *("creativecommons", "publicdomain", "noncommercial", "commercial"),
-            *("noncommercial,modify", "commercial,modify"),
-        ),
-        help="only pictures that the engine says may be used like this (default: all)",
-    )
+        "--licence", choices=LICENCES, metavar="USE",
+        help=f"only pictures that the engine says may be used like this: {' '.join(LICENCES)} (default: all)",
+    )  # fmt: skip
     limits = parser.add_argument_group("limits")
     limits.add_argument("--max", type=_cli.positive, default=100, metavar="N", help="pictures for each phrase")
     limits.add_argument("--min-side", type=_cli.positive, default=200, metavar="PX", help="leave smaller pictures")

@@ -19,19 +19,19 @@ import requests
 from icrawler import Crawler
 from icrawler.builtin import BaiduImageCrawler, BingImageCrawler, FlickrImageCrawler, GoogleImageCrawler
 
+from _collect.choices import LICENCES
 from _collect.web import NETWORK_ERRORS, be_polite, reason
 from detector.errors import SourceError
 
-__all__ = ["ENGINES", "LICENCES", "Found", "SearchEngine"]
+__all__ = ["Found", "SearchEngine"]
 
-ENGINES = ("bing", "flickr", "baidu", "google")
 CRAWLERS = {
     "bing": BingImageCrawler,
     "flickr": FlickrImageCrawler,
     "baidu": BaiduImageCrawler,
     "google": GoogleImageCrawler,
 }
-LICENCES = {  # icrawler's names, and the numbers of Flickr's licences
+FLICKR_NUMBERS = {  # of the licences that answer to icrawler's names
     "creativecommons": "1,2,3,4,5,6,9,10",
     "publicdomain": "7,8,9,10",
     "noncommercial": "1,2,3,4,5,6,7,8,9,10",
@@ -124,7 +124,7 @@ class SearchEngine:
         feeder.out_queue = queue.Queue()  # icrawler's own is short, and waits for a thread that takes from it
         filters = {"license": self._licence} if self._licence else None
         if self.name == "flickr":
-            wanted = {"license": LICENCES[self._licence]} if self._licence else {}
+            wanted = {"license": FLICKR_NUMBERS[self._licence]} if self._licence else {}
             feeder.feed(
                 apikey=self._crawler.apikey, max_num=MOST_RESULTS, text=phrase, content_type=1, sort="relevance",
                 extras="license", **wanted,
