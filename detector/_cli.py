@@ -125,7 +125,10 @@ def set_up_logging(*, verbose: bool) -> None:
     handler.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # OpenCV prints what is wrong with a damaged file by itself; we say it in our own line.
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    if hasattr(cv2.utils, "logging"):
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    else:  # OpenCV 4.10 to 4.12
+        cv2.setLogLevel(0)
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 

@@ -1,0 +1,1 @@
+"""What tools/clean.py is made of."""

@@ -1,0 +1,1 @@
+"""What tools/collect.py is made of."""

@@ -1,0 +1,113 @@
+"""Make pictures ready for labelling: whole, upright RGB JPEGs, each once. See --help."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from detector import _cli
+from detector.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from _clean.report import Report
+
+EXAMPLES = """\
+  python tools/clean.py downloads --out photos --dry-run
+      what would happen, and why; nothing is written
+  python tools/clean.py downloads --out photos --max-side 1280
+      photos/images            upright RGB JPEGs, each picture once, longest side at most 1280 px
+      photos/aside/duplicates  the other copies of a picture, converted too
+      photos/aside/unreadable  files that are no picture or a damaged one
+      photos/sheet.html        all groups of duplicates, to check them by eye
+      photos/report.json       every file with what happened to it and why
+  python tools/clean.py data/images --annotations data/annotations --out tidy
+      label files go with their images (without --annotations those beside the images) and are scaled with them
+
+The source is never changed: the output is a copy. A file that is an upright RGB JPEG of the right size is copied byte
+for byte. JPEG, PNG, WebP, GIF (first frame), TIFF, BMP, HEIC, AVIF, JPEG 2000 and others are read, in grey, CMYK and
+16 bits too. Duplicates are the same file, or the same picture saved again, scaled, cropped by a few percent, mirrored,
+in another tone, or with text on it. Of a group the one is kept that has labels, colours, the most pixels, the most
+bytes, in this order; a copy with text on it may win by its bytes. Two photographs of the same scene are not duplicates,
+nor is a copy with another mask. Not found: copies in a frame, under a watermark all over, or cropped by more.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code. Nothing is written unless all of it is."""
+    return _cli.run_command(build_parser(), _command, argv)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The flags of ``python tools/clean.py``."""
+    parser = _cli.make_parser(
+        "tools/clean.py",
+        "Copy the pictures of a folder as whole, upright RGB JPEGs, without duplicates.",
+        EXAMPLES,
+    )
+    parser.add_argument("source", type=Path, metavar="DIR", help="folder of files; those below it are searched too")
+    parser.add_argument(
+        *("--out", "-o"), type=Path, required=True, metavar="DIR", help="a folder that is not there yet"
+    )
+    parser.add_argument(
+        "--annotations", type=Path, metavar="DIR", help="LabelImg's XML files (default: those beside the images)"
+    )
+    parser.add_argument("--max-side", type=_cli.positive, metavar="PX", help="scale larger pictures down to this")
+    parser.add_argument("--quality", type=_quality, default=95, help="of the JPEGs that are made, 1 to 100")
+    parser.add_argument("--keep-mirrored", action="store_true", help="a mirror image is no duplicate")
+    parser.add_argument("--threads", type=_cli.positive, help="CPU threads (default: all cores)")
+    parser.add_argument("--dry-run", action="store_true", help="read and compare, but write nothing")
+    return parser
+
+
+def _command(args: argparse.Namespace) -> int:
+    try:
+        from _clean.cleaning import clean
+    except ImportError as error:
+        raise MissingExtraError(error.name or "a package", "tools") from error
+    began = time.monotonic()
+    report = clean(
+        args.source,
+        args.out,
+        annotations=args.annotations,
+        max_side=args.max_side,
+        quality=args.quality,
+        mirrored=not args.keep_mirrored,
+        threads=args.threads,
+        dry_run=args.dry_run,
+        progress=_cli.progress_bar,
+    )
+    if args.dry_run or args.verbose:
+        print("\n".join(report.lines()))
+    print(_summary(report, args, time.monotonic() - began))
+    return _cli.EXIT_OK
+
+
+def _summary(report: Report, args: argparse.Namespace, seconds: float) -> str:
+    counts = report.counts()
+    lines = [
+        f"{counts['images']} images read in {seconds:.0f} s ({counts['images'] / max(seconds, 1e-3):.0f} a second)",
+        f"{counts['kept']} kept, {counts['kept_unchanged']} of them byte for byte",
+        f"{counts['duplicates']} duplicates in {counts['groups']} groups, "
+        f"{counts['duplicates_same_bytes']} of them the same file",
+        f"{counts['unreadable']} unreadable, {counts['no_images']} no images",
+    ]
+    if report.labels:
+        lines.append(f"{len(report.labels)} label files could not go with their images")
+    if args.dry_run:
+        return "\n".join([*lines, "dry run: nothing was written"])
+    return "\n".join([*lines, f"look at {args.out / 'sheet.html'}; every file is in {args.out / 'report.json'}"])
+
+
+def _quality(text: str) -> int:
+    value = _cli.positive(text)
+    if value > 100:
+        raise argparse.ArgumentTypeError(f"{text} is more than 100")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
