@@ -18,6 +18,12 @@ SAMPLE = ROOT / "data" / "images"
 DATA = ROOT.parent / "shared" / "data"
 
 
+TOOLS = (
+    *("add_masks", "benchmark", "check_labels", "clean", "collect"),
+    *("make_sample", "prelabel", "val_figures", "voc2yolo", "yolo2voc"),
+)
+
+
 @pytest.fixture
 def tool(monkeypatch: pytest.MonkeyPatch) -> object:
     """Import a module of tools/ as its own scripts do."""
@@ -25,9 +31,7 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> object:
     return importlib.import_module
 
 
-@pytest.mark.parametrize(
-    "name", ["add_masks", "benchmark", "check_labels", "make_sample", "prelabel", "val_figures", "voc2yolo", "yolo2voc"]
-)
+@pytest.mark.parametrize("name", TOOLS)
 def test_each_tool_has_help(name: str) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "tools" / f"{name}.py"), "--help"], capture_output=True, text=True, check=True
