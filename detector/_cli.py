@@ -128,7 +128,7 @@ def set_up_logging(*, verbose: bool) -> None:
     if hasattr(cv2.utils, "logging"):
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     else:  # OpenCV 4.10 to 4.12
-        cv2.setLogLevel(0)
+        vars(cv2)["setLogLevel"](0)
     log.setLevel(logging.DEBUG if verbose else logging.INFO)
 
 

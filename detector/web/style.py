@@ -30,8 +30,9 @@ STYLE = f"""<style>
 .answer figure img {{ width: 100%; max-height: 75vh; object-fit: contain; border-radius: 6px; display: block; }}
 .answer figcaption {{ font-size: .85rem; color: var(--body-text-color-subdued); padding: .3rem 0; }}
 .answer table {{ width: 100%; border-collapse: collapse; font-size: .95rem; }}
-.answer th, .answer td {{ text-align: left; padding: .3rem .4rem; }}
+.answer th, .answer td {{ text-align: left; padding: .35rem .4rem !important; }}
 .answer td:nth-child(n+3), .answer th:nth-child(n+3) {{ text-align: right; white-space: nowrap; }}
+@media (max-width: 500px) {{ .answer table {{ font-size: .8rem; }} }}
 .answer .saves {{ display: flex; flex-wrap: wrap; gap: .6rem; margin: .8rem 0 0; }}
 .answer a.save {{ border: 1px solid var(--border-color-primary); border-radius: 6px; padding: .5rem .9rem;
   color: var(--body-text-color); text-decoration: none; background: var(--button-secondary-background-fill); }}

@@ -228,6 +228,7 @@ def test_the_page_fits_a_phone(browser: Any, demo: Demo) -> None:
     page.goto(demo.address)
     send(page, SIX)
     answer(page, "6 faces")
+    assert page.locator("#picture-out table").evaluate("e => e.getBoundingClientRect().right") <= 390
     for name in ("Picture", "Webcam", "Video"):
         page.get_by_role("tab", name=name).click()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
