@@ -36,6 +36,14 @@ SHARED = ROOT.parent / "shared" / "data"
 PORTRAIT = images.read(SAMPLE / "collins_bare.jpg")
 
 
+@pytest.fixture(autouse=True)
+def pillow_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ultralytics, which other tests import and the tool does not, puts a door of its own before Pillow's."""
+    patches = sys.modules.get("ultralytics.utils.patches")
+    if patches is not None:
+        monkeypatch.setattr(Image, "open", patches._image_open)
+
+
 @pytest.fixture
 def clean(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
