@@ -113,7 +113,7 @@ def load_images(args: argparse.Namespace) -> list[LabelledImage]:
             class_map=dict(args.map), split=args.split, part=args.part, regions=regions, report=report,
             progress=_cli.progress_bar,
         )  # fmt: skip
-    _say_what_was_wrong(report)
+    say_what_was_wrong(report)
     if regions.all_unused:
         log.warning("warning: %s: no region is in any of these images: check --ignore", args.ignore)
     for name in classes_without_faces(labelled, args.min_side):
@@ -195,7 +195,8 @@ def _json(figures: Figures, min_side: float) -> str:
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def _say_what_was_wrong(report: Report) -> None:
+def say_what_was_wrong(report: Report) -> None:
+    """Log what reading the labels brought to light; each single line only where more was asked for."""
     for line in report.warnings:
         log.warning("warning: %s", line)
     notes = [note for notes in (report.dropped, report.mended, report.suspicious) for note in notes]

@@ -16,14 +16,13 @@ from _check_labels.disagreements import KINDS, Disagreement, Face, find_disagree
 from _check_labels.labels import ALL, check_flags, load_labels
 from _check_labels.rows import Row, earlier_rows, rows_of, to_csv
 from _check_labels.sheet import write_sheet
-from _new_folder import check_free, new_folder
 from detector import _cli
 from detector.data.report import Report
 from detector.engines import load_engine
-from detector.evaluate import add_image_flags, say_what_is_missing
+from detector.evaluate import add_image_flags, say_what_is_missing, say_what_was_wrong
 from detector.evaluation.contenders import Findings, find, open_contender
 from detector.media.images import write_bytes
-from detector.media.outputs import make_folder, refuse_existing
+from detector.media.outputs import check_free, make_folder, new_folder, refuse_existing
 
 log = logging.getLogger("detector.check_labels")
 
@@ -103,13 +102,7 @@ def _look(args: argparse.Namespace) -> Findings:
     """What the network sees in the labelled images."""
     report = Report()
     labelled = load_labels(args, report)
-    for warning in report.warnings:
-        log.warning("warning: %s", warning)
-    notes = [note for notes in (report.dropped, report.mended, report.suspicious) for note in notes]
-    for note in notes:
-        log.debug("%s %s: %s", note.kind, note.file, note.reason)
-    if notes:
-        log.warning("%d labels or images were left out, mended or look wrong: -v lists them", len(notes))
+    say_what_was_wrong(report)
     load = partial(
         load_engine, args.engine, weights=args.weights, faces=args.faces, iou=args.iou, imgsz=args.imgsz,
         device=args.device, threads=args.threads,

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from _new_folder import check_free
 from _prelabel.labels import LabelFolder
 from _prelabel.proposal import FLOOR, Proposal, propose, shown_otherwise
 from _prelabel.record import RECORD, write_record
@@ -21,7 +20,7 @@ from detector.detections import CLASSES
 from detector.engines import Engine
 from detector.errors import AnnotationError, OutputError, SourceError
 from detector.media import images
-from detector.media.outputs import make_folder, refuse_existing
+from detector.media.outputs import check_free, make_folder, refuse_existing
 
 EXAMPLES = """\
   python tools/prelabel.py --images photos --out labels --review review

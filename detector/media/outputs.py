@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +19,7 @@ from detector.media.draw import draw
 from detector.media.frames import Frame
 from detector.media.images import Image
 
-__all__ = ["Annotator", "Sink", "free_path", "make_folder", "refuse_existing"]
+__all__ = ["Annotator", "Sink", "check_free", "free_path", "make_folder", "new_folder", "refuse_existing"]
 
 log = logging.getLogger(__name__)
 
@@ -104,3 +108,45 @@ def refuse_existing(path: Path) -> None:
     """
     if path.exists():
         raise OutputError(f"{path}: exists already: remove it or choose another name")
+
+
+def check_free(folder: Path, flag: str = "folder") -> None:
+    """Keep what is there.
+
+    Args:
+        folder: a place for results.
+        flag: what the messages say to choose another of, such as the command-line flag that named it.
+
+    Raises:
+        OutputError: something is there.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputError(f"{folder}: is there and not empty: remove it or choose another {flag}")
+
+
+@contextmanager
+def new_folder(folder: Path, flag: str = "folder") -> Iterator[Path]:
+    """Hand out a folder beside ``folder`` that takes its place at the end, or vanishes if the block fails.
+
+    Args:
+        folder: one that does not exist yet, or is empty.
+        flag: what the messages say to choose another of, such as the command-line flag that named it.
+
+    Raises:
+        OutputError: something is there, or it cannot be written.
+    """
+    check_free(folder, flag)
+    folder = folder.absolute()  # "." has no name to make another one of
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        part.mkdir(parents=True)
+        yield part
+        if folder.exists():
+            folder.rmdir()
+        part.replace(folder)
+    except OSError as error:
+        raise OutputError(
+            f"{folder}: cannot be written ({error.strerror}): make room or choose another {flag}"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,9 +14,9 @@ from detector.detections import CLASSES
 from detector.engines.classifier import BACKGROUND
 from detector.engines.crops import MARGIN, SIDE, cut
 from detector.engines.face_finders import FaceFinder
-from detector.errors import OutputError
 from detector.evaluation.labelled import LabelledImage
 from detector.media import images
+from detector.media.outputs import new_folder
 from detector.scoring import MIN_SIDE
 from detector.scoring.examples import shorter_side
 
@@ -72,28 +70,14 @@ def write_crops(
         OutputError: ``out`` holds something, or cannot be written.
         SourceError: an image cannot be read.
     """
-    _check_empty(out)
-    part_out = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
+    with new_folder(out) as whole:
         counts = {
-            part: _write_part(labelled, part_out / part, side, margin, min_side, finder, seed, progress)
+            part: _write_part(labelled, whole / part, side, margin, min_side, finder, seed, progress)
             for part, labelled in parts.items()
         }
         note = {"side": side, "margin": margin, "min_side": min_side, "crops": counts}
-        images.write_bytes(part_out / NOTE, (json.dumps(note, indent=1) + "\n").encode())
-        if out.exists():
-            out.rmdir()
-        part_out.replace(out)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror}): make room or choose another place") from error
-    finally:
-        shutil.rmtree(part_out, ignore_errors=True)
+        images.write_bytes(whole / NOTE, (json.dumps(note, indent=1) + "\n").encode())
     return counts
-
-
-def _check_empty(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out}: is there and not empty: remove it or choose another folder")
 
 
 def _write_part(

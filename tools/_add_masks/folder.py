@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import shutil
 from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -17,9 +15,8 @@ import numpy as np
 from _add_masks.sources import Picture
 from _add_masks.treat import Treated
 from detector.data import voc
-from detector.errors import OutputError
 from detector.media.images import Image, encode, write, write_bytes
-from detector.media.outputs import refuse_existing
+from detector.media.outputs import check_free, new_folder, refuse_existing
 
 __all__ = ["Folder", "Sheet", "jpeg_quality"]
 
@@ -38,38 +35,30 @@ class Folder:
     """``images/*.jpg`` and ``annotations/*.xml``, which appear whole or not at all. A context manager.
 
     Args:
-        out: a folder that is not there yet.
+        out: a folder that is not there yet, or is empty.
 
     Raises:
         OutputError: something is there, or it cannot be written.
     """
 
     def __init__(self, out: Path) -> None:
-        if out.exists():
-            raise OutputError(f"{out}: is there already: remove it or choose another --out")
+        check_free(out, "--out")
         self._out = out
-        self._part = out.with_name(f".{out.name}.{os.getpid()}.part")
+        self._whole = new_folder(out, "--out")
+        self._part = out
         self._rows: list[Split] = []
         self._names: set[str] = set()
 
     def __enter__(self) -> Folder:
-        try:
-            for name in ("images", "annotations"):
-                (self._part / name).mkdir(parents=True)
-        except OSError as error:
-            raise OutputError(f"{self._out}: cannot be made ({error.strerror}): choose another --out") from error
+        self._part = self._whole.__enter__()
+        for name in ("images", "annotations"):
+            (self._part / name).mkdir()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None and self._names:
-                self._part.replace(self._out)
-        except OSError as failure:
-            raise OutputError(f"{self._out}: cannot be written ({failure.strerror}): choose another --out") from failure
-        finally:
-            shutil.rmtree(self._part, ignore_errors=True)
+        self._whole.__exit__(kind, error, trace)
 
     def add(self, source: Picture, picture: Image, treated: Sequence[Treated], part: str) -> str:
         """Write a treated picture and its labels; returns its file name.

@@ -17,13 +17,14 @@ import numpy as np
 from _clean import pictures
 from _clean.comparing import Comparer, read_picture
 from _clean.duplicates import Copy, Hash, group, perceptual_hash
-from _clean.files import DUPLICATES, IMAGES, UNREADABLE, check_out, copy_file, find_files, new_names, whole_folder
+from _clean.files import DUPLICATES, IMAGES, UNREADABLE, check_out, copy_file, find_files, new_names
 from _clean.labels import find_labels, take_labels
 from _clean.report import Aside, Kept, Report
 from _clean.sheet import contact_sheet
 from detector.data.progress import Progress, silent
 from detector.errors import SourceError
 from detector.media import images
+from detector.media.outputs import new_folder
 
 __all__ = ["clean"]
 
@@ -83,7 +84,7 @@ def clean(
     used = {label.resolve() for label in labels.values()}
     report.others = [name for name in others if (source / name).resolve() not in used]
     new_name = new_names(sorted(names, key=lambda name: name not in labels))  # a label file keeps its name
-    with nullcontext() if dry_run else whole_folder(out) as new, warnings.catch_warnings():
+    with nullcontext() if dry_run else new_folder(out, "--out") as new, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about odd metadata
 
         def look(name: str) -> _Looked | str:

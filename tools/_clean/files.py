@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import unicodedata
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 from detector.errors import OutputError, SourceError
 from detector.media.images import IMAGE_SUFFIXES
+from detector.media.outputs import check_free
 
 __all__ = [
     "DUPLICATES",
@@ -23,7 +23,6 @@ __all__ = [
     "copy_file",
     "find_files",
     "new_names",
-    "whole_folder",
 ]
 
 IMAGES, LABELS = "images", "annotations"
@@ -93,30 +92,9 @@ def check_out(source: Path, out: Path) -> None:
     Raises:
         OutputError: something is there, or it lies inside the source, which the next run would then clean too.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out}: is there and not empty: remove it or choose another --out")
+    check_free(out, "--out")
     if out.resolve().is_relative_to(source.resolve()):
         raise OutputError(f"{out}: lies inside {source}: choose an --out beside it")
-
-
-@contextmanager
-def whole_folder(out: Path) -> Iterator[Path]:
-    """A new folder beside ``out`` that takes its place at the end of the block, or vanishes if the block fails.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
-        part.mkdir(parents=True)
-        yield part
-        if out.exists():
-            out.rmdir()
-        part.replace(out)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror}): make room or choose another --out") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def copy_file(source: Path, target: Path) -> None:
