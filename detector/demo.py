@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from detector import _cli
+from detector._heap import return_memory
 from detector.engines import DEFAULT_WEIGHTS, ENGINES, Engine, load_engine
 from detector.errors import MissingExtraError, ModelError
 
@@ -73,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(args: argparse.Namespace) -> int:
     require_gradio()
+    return_memory()
     signal.signal(signal.SIGTERM, _interrupt)  # a service manager's stop deletes the uploads as Ctrl-C does
     with ExitStack() as stack:
         engine = stack.enter_context(_cli.engine_from(args))

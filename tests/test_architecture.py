@@ -22,7 +22,7 @@ COMMANDS = {
     "__init__",
 }
 LAYERS = [  # each may import those above it, and its own part
-    {"errors"},
+    {"errors", "_heap"},
     {"detections", "media.images", "media.image_header"},
     {"media"},
     {"data"},

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from detector.training.heap import keep_memory
+from detector._heap import keep_memory
 
 if TYPE_CHECKING:
     import torch

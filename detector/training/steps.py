@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from detector._heap import keep_memory
 from detector.errors import MissingExtraError, TrainingError
 from detector.media.images import write_bytes
 from detector.training.cpu import has_native_bfloat16, physical_cores
 from detector.training.hardware import find_device
-from detector.training.heap import keep_memory
 
 if TYPE_CHECKING:
     import torch

@@ -22,7 +22,7 @@ from detector.media import images
 __all__ = ["crowd", "webcam"]
 
 CLIENTS, SECONDS, WARM_UP_S = 16, 60.0, 10.0
-GROWTH_MIB = 30  # less is what memory moves by anyway
+GROWTH_MIB = 15  # less is what memory moves by anyway
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
