@@ -23,10 +23,11 @@ from detector.web.results import problem
 from detector.web.uploads import Upload
 from detector.web.visitors import Visitor, Visitors
 
-__all__ = ["MAX_BYTES", "MAX_SECONDS", "MAX_SIDE", "FilmDesk", "timeline"]
+__all__ = ["MAX_BYTES", "MAX_SECONDS", "MAX_SIDE", "MEGABYTE", "FilmDesk", "timeline"]
 
 MAX_SECONDS = 120
-MAX_BYTES = 200_000_000
+MEGABYTE = 2**20  # as Gradio counts, whose message says the limit too
+MAX_BYTES = 200 * MEGABYTE
 MAX_SIDE = 4096
 """Limits of a video: longer, heavier or larger ones would keep the others waiting."""
 
@@ -136,7 +137,7 @@ def _check_bytes(upload: Upload) -> None:
         raise SourceError(f"{upload.name}: the file is empty: choose another one")
     if size > MAX_BYTES:
         raise SourceError(
-            f"{upload.name}: {size / 1e6:.0f} MB are too much for this page (at most {MAX_BYTES / 1e6:.0f}): "
+            f"{upload.name}: {size / MEGABYTE:.0f} MB are too much for this page (at most {MAX_BYTES // MEGABYTE}): "
             f"{OWN_COMPUTER}"
         )
 

@@ -15,7 +15,7 @@ from detector.engines import Engine
 from detector.media import images
 from detector.media.draw import INK, WORDS
 from detector.web.bench import FLOOR, Bench
-from detector.web.film import MAX_BYTES, MAX_SECONDS, FilmDesk
+from detector.web.film import MAX_BYTES, MAX_SECONDS, MEGABYTE, FilmDesk
 from detector.web.live import LiveDesk
 from detector.web.picture import BOTH, PictureDesk
 from detector.web.results import data_url
@@ -154,7 +154,7 @@ def _video_tab(desk: FilmDesk, at_first: float) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             field = video_field(
-                label=f"Video, at most {MAX_SECONDS} seconds and {MAX_BYTES / 1e6:.0f} MB", sources=["upload"],
+                label=f"Video, at most {MAX_SECONDS} seconds and {MAX_BYTES // MEGABYTE} MB", sources=["upload"],
                 buttons=[], height=300, elem_id="video-in",
             )  # fmt: skip
             engine, conf, overlap = _controls(desk.bench, "video", at_first, both=False)

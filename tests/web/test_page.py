@@ -185,6 +185,18 @@ def test_a_video_that_is_empty_or_has_a_broken_end_gets_a_message(
     page.locator("#video-words", has_text=message).wait_for(timeout=60_000)
 
 
+def test_a_file_over_the_limit_is_refused_before_it_is_sent(page: Any, tmp_path: Path) -> None:
+    large = tmp_path / "large.mp4"
+    with large.open("wb") as file:
+        file.truncate(201 * 2**20)
+    page.get_by_role("tab", name="Video").click()
+    page.locator("#video-in input[type=file]").set_input_files(str(large))
+    message = page.get_by_text("exceed the maximum allowed size")
+    message.first.wait_for(timeout=30_000)
+    assert "200" in message.first.inner_text()
+    assert "large.mp4" in message.first.inner_text()
+
+
 def test_the_camera_is_watched_live_and_stops_on_request(page: Any, demo: Demo) -> None:
     page.get_by_role("tab", name="Webcam").click()
     page.locator("#live button").click()
