@@ -20,7 +20,7 @@ DATA = ROOT.parent / "shared" / "data"
 
 TOOLS = (
     *("add_masks", "benchmark", "check_labels", "clean", "collect"),
-    *("make_sample", "prelabel", "val_figures", "voc2yolo", "yolo2voc"),
+    *("make_sample", "prelabel", "treated_faces", "val_figures", "voc2yolo", "yolo2voc"),
 )
 
 
