@@ -83,6 +83,7 @@ def load(
     report.names.update(box.name for found in pairs for box in found.label.boxes)
     report.classes, unused = resolve(report.names, class_map)
     report.warnings += [f"--map {name}: no box has this name" for name in unused]
+    report.warnings += _difficult(pairs)
     samples = []
     for found in progress(pairs, "checking images"):
         size = usable_size(found, report)
@@ -201,6 +202,16 @@ def _correct(pairs: list[Pair], rows: Sequence[correcting.Correction], report: R
         reason = f"line {by_image[key][0].line} and all for this image: no such image is used"
         report.suspect("correction", f"{key[0] or '*'}/{key[1]}", reason)
     return kept
+
+
+def _difficult(pairs: Iterable[Pair]) -> list[str]:
+    """Somebody, or prelabel.py, was not sure of these; nothing else here tells them from the others."""
+    marked = [(found.title, sum(box.difficult for box in found.label.boxes)) for found in pairs]
+    marked = [(title, boxes) for title, boxes in marked if boxes]
+    boxes = sum(boxes for _, boxes in marked)
+    if not boxes:
+        return []
+    return [f"{boxes} boxes in {len(marked)} images are marked as difficult and used like any other: {marked[0][0]}"]
 
 
 def _only_train_and_val(samples: Iterable[Sample], report: Report) -> list[Sample]:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.data import dataset, yolo
+from detector.data import dataset, voc, yolo
 from detector.data.report import Report
 from detector.errors import AnnotationError, OutputError
 from detector.media import images
@@ -283,6 +283,16 @@ def test_a_map_for_a_name_that_no_box_has_is_a_warning(workspace: Workspace) -> 
     report = Report()
     load(workspace, report, class_map={"cta": "ignore"})
     assert report.warnings == ["--map cta: no box has this name"]
+
+
+def test_boxes_that_somebody_was_not_sure_of_are_used_and_counted(workspace: Workspace) -> None:
+    workspace.pair("a.jpg", FACE)
+    workspace.image("b.jpg")
+    boxes = (voc.Box(*FACE, difficult=True), voc.Box("without_mask", 30, 30, 50, 45, difficult=True))
+    voc.write(workspace.annotations() / "b.xml", voc.Annotation("b.jpg", "images", (64, 48), boxes))
+    report = Report()
+    assert [len(sample.truth) for sample in load(workspace, report)] == [1, 2]
+    assert report.warnings == ["2 boxes in 1 images are marked as difficult and used like any other: set/b.jpg"]
 
 
 def test_corrections_come_before_the_class_map(workspace: Workspace) -> None:
