@@ -104,6 +104,14 @@ def positive(text: str) -> int:
     return value
 
 
+def whole(text: str) -> int:
+    """A flag's value from 0 up."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return value
+
+
 def name_and_class(text: str) -> tuple[str, str]:
     """A flag's value of the form NAME=CLASS."""
     name, separator, target = text.rpartition("=")

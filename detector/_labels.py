@@ -43,7 +43,9 @@ def add_label_flags(parser: argparse.ArgumentParser) -> None:
     labels.add_argument(
         "--data", type=Path, help="instead of all these: the data.yaml of a YOLO folder", metavar="YAML"
     )
-    labels.add_argument("--seed", type=int, default=0, help="another number: another split and other augmentations")
+    labels.add_argument(
+        "--seed", type=_cli.whole, default=0, help="another number: another split and other augmentations"
+    )
 
 
 def sources_given(args: argparse.Namespace) -> list[str]:

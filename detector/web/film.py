@@ -81,6 +81,7 @@ class FilmDesk:
         if upload is None or upload.path is None:
             yield _nothing(problem("There is no video yet: choose one first"))
             return
+        self.visitors.hold(visitor, "video", upload.path)  # a program sends it here and nowhere else
         visitor.stop.set()  # what is still under way for this page
         with visitor.busy:
             visitor.stop.clear()

@@ -51,17 +51,27 @@ class Visitors:
         return len(self._visitors)
 
     def meet(self, session: str | None) -> Visitor:
-        """The visitor of a session, who is new if not met before."""
+        """The visitor of a session, who is new if not met before; a request without a session is a stranger's."""
+        if session is None:
+            return Visitor()
+        gone = []
         with self._lock:
-            visitor = self._visitors.setdefault(session or "", Visitor())
-            self._visitors.move_to_end(session or "")
+            visitor = self._visitors.setdefault(session, Visitor())
+            self._visitors.move_to_end(session)
             while len(self._visitors) > self._capacity:
-                self.leave(next(iter(self._visitors)))
-            return visitor
+                gone.append(self._forget(next(iter(self._visitors))))
+        for each in gone:  # without the lock: a video under way needs it before it can end
+            _clear(each)
+        return visitor
 
     def hold(self, visitor: Visitor, place: str, path: Path | None) -> None:
-        """Keep an upload while ``visitor`` has it in ``place``, "picture" or "video"; the one before it goes."""
+        """Keep an upload while ``visitor`` has it in ``place``, "picture" or "video"; the one before it goes.
+
+        Nobody would let go of what a stranger or a forgotten visitor holds: that is left to Gradio's own cleaning.
+        """
         with self._lock:
+            if visitor not in self._visitors.values():
+                return
             before = visitor._files.pop(place, None)
             if path is not None:
                 visitor._files[place] = path
@@ -81,17 +91,19 @@ class Visitors:
     def leave(self, session: str | None) -> None:
         """Forget a visitor: their picture, their uploads and their results; their video is stopped."""
         with self._lock:
-            visitor = self._visitors.pop(session or "", None)
-            if visitor is None:
+            if session is None or session not in self._visitors:
                 return
-            visitor.stop.set()
-            visitor.picture = None
-            for path in visitor._files.values():
-                self._drop(path)
-            visitor._files.clear()
-        with visitor.busy:  # a video that is being written is closed first
-            if visitor._folder is not None:
-                shutil.rmtree(visitor._folder, ignore_errors=True)
+            visitor = self._forget(session)
+        _clear(visitor)
+
+    def _forget(self, session: str) -> Visitor:
+        visitor = self._visitors.pop(session)
+        visitor.stop.set()
+        visitor.picture = None
+        for path in visitor._files.values():
+            self._drop(path)
+        visitor._files.clear()
+        return visitor
 
     def _drop(self, path: Path) -> None:
         self._held[path] -= 1
@@ -102,3 +114,10 @@ class Visitors:
             path.unlink()
         with suppress(OSError):
             path.parent.rmdir()  # Gradio's folder for this content
+
+
+def _clear(visitor: Visitor) -> None:
+    """Delete the results of a visitor who was forgotten."""
+    with visitor.busy:  # a video that is being written is closed first
+        if visitor._folder is not None:
+            shutil.rmtree(visitor._folder, ignore_errors=True)

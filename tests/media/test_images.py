@@ -128,6 +128,19 @@ def test_other_colour_models_are_understood(mode: str, suffix: str) -> None:
     assert image.min() >= 253
 
 
+def test_a_damaged_animation_is_refused_and_not_the_end_of_the_process() -> None:
+    """Made by changing bytes at random; OpenCV 5.0.0 reads beyond its memory when it decodes it."""
+    damaged = Path(__file__).with_name("damaged_animation.png")
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from detector.errors import SourceError; from detector.media import images\n"
+        "try: images.read(Path(sys.argv[1]))\n"
+        "except SourceError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, damaged], capture_output=True, text=True, check=True)
+    assert "damaged" in done.stdout
+
+
 def test_of_an_animation_the_first_picture_is_taken() -> None:
     pillow = pytest.importorskip("PIL.Image", reason="Pillow writes animations")
     file = io.BytesIO()

@@ -144,6 +144,41 @@ def test_a_result_goes_with_its_visitor_and_with_the_next_result(tmp_path: Path)
     assert not second.exists()
 
 
+def test_requests_without_a_session_share_nothing(tmp_path: Path) -> None:
+    visitors = Visitors()
+    one, other = visitors.meet(None), visitors.meet(None)
+    one.picture = "mine"
+    assert other.picture is None
+    assert len(visitors) == 0
+    upload = tmp_path / "door.jpg"
+    upload.write_bytes(b"picture")
+    visitors.hold(one, "picture", upload)
+    visitors.hold(visitors.meet("anna"), "picture", upload)
+    visitors.leave("anna")
+    assert not upload.exists()  # what a stranger holds would never be let go
+
+
+def test_a_visitor_is_forgotten_while_their_video_is_worked_on(tmp_path: Path) -> None:
+    visitors = Visitors(capacity=1)
+    anna, working = visitors.meet("anna"), threading.Event()
+
+    def work() -> None:
+        with anna.busy:
+            working.set()
+            anna.stop.wait(10)  # until the next visitor is met
+            visitors.folder(anna, tmp_path / "results")
+
+    threads = [threading.Thread(target=work, daemon=True)]
+    threads.append(threading.Thread(target=visitors.meet, args=("ben",), daemon=True))
+    threads[0].start()
+    assert working.wait(10)
+    threads[1].start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert list((tmp_path / "results").iterdir()) == []
+
+
 def message(viewer: str, **others: object) -> dict[str, Any]:
     jpeg = base64.b64encode(images.encode(images.read(SIX), ".jpg")).decode()
     return {"viewer": viewer, "jpeg": jpeg, "conf": 0.25, "engine": "One pass", **others}

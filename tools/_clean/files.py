@@ -1,4 +1,4 @@
-"""Which files are looked at, what they are called afterwards, and a folder that appears whole or not at all."""
+"""Which files are looked at, and what they are called afterwards."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def _is_image(path: Path) -> bool:
 
 
 def new_names(names: Iterable[str]) -> dict[str, str]:
-    """The name of each file as a JPEG. None differ only in case or suffix: they would share a label file.
+    """The name of each file as a JPEG, all in one folder: that is what the other tools and LabelImg read.
+
+    None differ only in case or suffix: they would share a label file.
 
     Args:
         names: relative names; of two that clash, the first keeps its name.
@@ -80,9 +82,9 @@ def new_names(names: Iterable[str]) -> dict[str, str]:
         path = PurePosixPath(name)
         suffix = path.suffix if path.suffix.lower() in JPEG_SUFFIXES else ".jpg"
         candidates = chain([path.stem], (f"{path.stem}-{number}" for number in count(2)))
-        stem = next(stem for stem in candidates if _key(path.with_name(stem)) not in taken)
-        taken.add(_key(path.with_name(stem)))
-        given[name] = str(path.with_name(stem + suffix))
+        stem = next(stem for stem in candidates if _key(stem) not in taken)
+        taken.add(_key(stem))
+        given[name] = stem + suffix
     return given
 
 
@@ -103,6 +105,6 @@ def copy_file(source: Path, target: Path) -> None:
     shutil.copyfile(source, target)
 
 
-def _key(path: PurePosixPath) -> str:
+def _key(name: str) -> str:
     """The same for names that are one on some file system."""
-    return unicodedata.normalize("NFC", str(path)).casefold()
+    return unicodedata.normalize("NFC", name).casefold()

@@ -39,6 +39,8 @@ BROKEN = (
     struct.error,
     OverflowError,
     IndexError,
+    RuntimeError,
+    TypeError,
     Image.DecompressionBombError,
 )
 """What Pillow and its plug-ins raise on damaged files."""
