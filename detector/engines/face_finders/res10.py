@@ -100,7 +100,10 @@ class _Onnx:
 
     def __call__(self, blob: Floats) -> Faces:
         outputs = self.session(blob)
-        return outputs[self._boxes][0], outputs[self._scores][0]
+        boxes, scores = outputs[self._boxes][0], outputs[self._scores][0]
+        self.session.expect_answer(scores, None)
+        self.session.expect_answer(boxes, len(scores), 4)
+        return boxes, scores
 
     def close(self) -> None:
         self.session.close()

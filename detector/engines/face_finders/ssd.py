@@ -65,6 +65,8 @@ class SsdFinder:
 
     def _decode(self, outputs: Outputs, geometry: Letterbox) -> Faces:
         boxes, scores = (outputs[index].astype(np.float32, copy=False) for index in (self._boxes, self._scores))
+        self.session.expect_answer(scores, None)
+        self.session.expect_answer(boxes, len(scores), 4)
         kept = suppress(boxes, scores, self.conf, self.iou)
         return visible(geometry.restore(boxes[kept]), scores[kept], *geometry.source)
 
