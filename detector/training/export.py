@@ -51,6 +51,7 @@ def export(
     head: Head = "raw",
     data_note: str = "",
     images: Sequence[Path] = (),
+    trust: bool = False,
 ) -> Exported:
     """Export a checkpoint with free height, width and batch, and compare both on real images.
 
@@ -63,15 +64,16 @@ def export(
         head: ``raw`` for suppression outside the network, ``end2end`` for the head that needs none (yolo26).
         data_note: what the network was trained on, for the metadata.
         images: to compare on; those that ultralytics brings along by default.
+        trust: the checkpoint may run code, see :func:`~.quiet.quiet_ultralytics`.
 
     Raises:
-        ModelError: the checkpoint is missing, damaged, or has other classes or no such head; or the networks differ.
+        ModelError: the checkpoint is missing, damaged, not trusted, or has other classes or no such head; or the networks differ.
         OutputError: ``out`` cannot be written.
         MissingExtraError: the extra ``train`` is not installed.
     """
     if out.suffix != ".onnx":
         raise OutputError(f"--out {out}: must end in .onnx")
-    with quiet_ultralytics(), tempfile.TemporaryDirectory(prefix="mask-detector-") as folder:
+    with quiet_ultralytics(trust=trust), tempfile.TemporaryDirectory(prefix="mask-detector-") as folder:
         network, content = load(checkpoint)
         if head == "end2end" and getattr(network.model[-1], "one2one_cv2", None) is None:
             raise ModelError(f"{checkpoint}: has no end-to-end head: export it with --head raw")
