@@ -82,7 +82,7 @@ def _channels(session: OnnxSession) -> list[int]:
             f"{session.source}: its classes are {found}, not {' and '.join(CLASSES)} (and perhaps {BACKGROUND}): "
             "use a network made by python -m detector.train --engine two-step"
         )
-    shape = session.session.get_outputs()[0].shape
+    shape = session.shapes[session.outputs[0]]
     if len(session.outputs) != 1 or len(shape) != 2 or shape[1] not in (len(names), None) or isinstance(shape[0], int):
         raise ModelError(
             f"{session.source}: its output {shape} is not (batch, {len(names)}) with a free batch: export it again "

@@ -45,6 +45,15 @@ _LITERALS = {"names": "{}", "imgsz": "None"}
 
 
 @dataclass(frozen=True)
+class Value:
+    """An input or output of a network: its shape holds numbers, names of free axes, and None."""
+
+    name: str
+    type: str
+    shape: list[int | str | None]
+
+
+@dataclass(frozen=True)
 class ModelMetadata:
     """What the file says about itself.
 
@@ -103,6 +112,11 @@ class OnnxSession:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``directml``, ``coreml`` or ``openvino``.
         threads: CPU threads; the cores this process may use by default.
 
+    Attributes:
+        input: the one that there is.
+        outputs: the names of the outputs, in the file's order.
+        shapes: of each output what the file states.
+
     Raises:
         ModelError: the file is missing or is no network that this onnxruntime can read.
         ProviderError: the device is unknown, not installed, or failed to start.
@@ -119,13 +133,17 @@ class OnnxSession:
             self._session = _open(model, self.source, device, _options(self.threads))
         self.provider: str = self.session.get_providers()[0]
         try:
-            inputs, outputs = self.session.get_inputs(), self.session.get_outputs()
+            inputs, outputs = (
+                [Value(value.name, value.type, value.shape) for value in values]
+                for values in (self.session.get_inputs(), self.session.get_outputs())
+            )
             raw = self.session.get_modelmeta().custom_metadata_map
         except Exception as error:  # text that is no UTF-8, shapes that are none
             raise ModelError(f"{self.source}: damaged ({_first_line(error)}): export it again") from error
-        if len(inputs) != 1 or not {value.type for value in (*inputs, *outputs)} <= FLOATS:
+        if len(inputs) != 1 or not outputs or not {value.type for value in (*inputs, *outputs)} <= FLOATS:
             raise ModelError(f"{self.source}: does not turn one tensor of floats into others: not a network for images")
         self.input, self.outputs = inputs[0], tuple(output.name for output in outputs)
+        self.shapes = {output.name: output.shape for output in outputs}
         sides = [side for side in self.input.shape if isinstance(side, int)]
         if not all(1 <= side <= MAX_SIDE for side in sides):
             raise ModelError(f"{self.source}: its input is {self.input.shape}: sides go from 1 to {MAX_SIDE}")

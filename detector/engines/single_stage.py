@@ -173,7 +173,7 @@ def _class_ids(session: OnnxSession) -> npt.NDArray[np.int64]:
             f"{session.source}: its classes are {found}, not {' and '.join(CLASSES)}: "
             "use a network made by detector.train and detector.export"
         )
-    shape = session.session.get_outputs()[0].shape
+    shape = session.shapes[session.outputs[0]]
     layout = shape[1:] if len(shape) == 3 else None
     end2end = session.metadata.end2end
     expected = layout is not None and (layout[1] == 6 if end2end else layout[0] == 4 + len(names))

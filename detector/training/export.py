@@ -67,7 +67,8 @@ def export(
         trust: the checkpoint may run code, see :func:`~.quiet.quiet_ultralytics`.
 
     Raises:
-        ModelError: the checkpoint is missing, damaged, not trusted, or has other classes or no such head; or the networks differ.
+        ModelError: the checkpoint is missing, damaged, not trusted, or has other classes or no such head; or the
+            networks differ.
         OutputError: ``out`` cannot be written.
         MissingExtraError: the extra ``train`` is not installed.
     """

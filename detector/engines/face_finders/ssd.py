@@ -73,8 +73,7 @@ class SsdFinder:
 
 def _check(session: OnnxSession) -> None:
     expect(session, Kind.SSD)
-    shapes = {output.name: output.shape for output in session.session.get_outputs()}
-    boxes, scores = (shapes.get(name, []) for name in ("boxes", "scores"))
+    boxes, scores = (session.shapes.get(name, []) for name in ("boxes", "scores"))
     if session.metadata.names != ("face",) or len(boxes) != 3 or boxes[2] != 4 or len(scores) != 2:
         raise ModelError(
             f"{session.source}: not a face finder with one class, face, and outputs boxes (batch, N, 4) and scores "
