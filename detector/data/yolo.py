@@ -19,7 +19,7 @@ DATA_YAML = "train: images/train\nval: images/val\nnames:\n" + "".join(f"  {i}: 
 CLASSES_TXT = "classes.txt"
 """Where LabelImg writes the class names, one per line, when it saves YOLO labels."""
 
-MAX_YAML = 2**18  # bytes; a thousand class names take 30,000
+MAX_YAML = 2**17  # bytes; a thousand class names take 30,000
 MAX_NAME = 200  # characters
 MAX_CLASS = 10_000
 TOLERANCE = 1e-3  # other tools round a box at the edge to a little more than 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import os
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -95,7 +96,9 @@ def _literal(text: str, key: str, source: str) -> Any:
     try:
         if len(text) > MAX_ENTRY:
             raise ValueError
-        return ast.literal_eval(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd escapes in what may not be Python at all
+            return ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise _damaged(source, key, text) from error
 

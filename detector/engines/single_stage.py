@@ -111,7 +111,8 @@ class SingleStage:
         with np.errstate(over="ignore"):  # of half precision's infinity
             boxes, confidence = boxes.astype(np.float32), confidence.astype(np.float32)
         # Not a number is in no comparison true.
-        if not ((abs(boxes) < MAX_COORDINATE).all() and (confidence <= 1).all() and np.isin(channel, (0, 1)).all()):
+        known = (channel == 0) | (channel == 1)
+        if not ((abs(boxes) < MAX_COORDINATE).all() and (confidence <= 1).all() and known.all()):
             raise ModelError(f"{self.session.source}: answers numbers that are no faces: export or train it again")
         return boxes, confidence, channel.astype(np.int64)
 
