@@ -38,7 +38,7 @@ def refused(folder: Path, content: str | bytes, part: str = "train") -> str:
         *(b"? [a]\n: b", b"a: b: c", b"--- a\n--- b\n", b"%YAML 9.9\n---\na", b"{[a]: b}", "\ud800: a"),
     ],
     ids=lambda content: str(content[:12]),
-)  # fmt: skip
+)
 def test_what_is_no_mapping_in_yaml_is_refused(tmp_path: Path, content: str | bytes) -> None:
     refused(tmp_path, content)
 
@@ -47,11 +47,29 @@ def test_what_is_no_mapping_in_yaml_is_refused(tmp_path: Path, content: str | by
     "names",
     [
         *("", "[]", "{}", "5", "with_mask", "null", "[with_mask, [a]]", "[{a: b}]", "{0: a, 2: b}", "{1: a}"),
-        *("{-1: a, 0: b}", "{a: b}", "{0: [a]}", "{0.0: a}", "['']", "[with_mask,]]", f"{{{'9' * 5000}: a}}", f"[{'a' * 300}]"),
-        *('["a\\nb"]', '["\\ud800"]', '["\\0"]', "*a29", "[*a29]", "{0: *a29}", "!!python/object/apply:os.getcwd []", "!!set {a}"),
+        *(
+            "{-1: a, 0: b}",
+            "{a: b}",
+            "{0: [a]}",
+            "{0.0: a}",
+            "['']",
+            "[with_mask,]]",
+            f"{{{'9' * 5000}: a}}",
+            f"[{'a' * 300}]",
+        ),
+        *(
+            '["a\\nb"]',
+            '["\\ud800"]',
+            '["\\0"]',
+            "*a29",
+            "[*a29]",
+            "{0: *a29}",
+            "!!python/object/apply:os.getcwd []",
+            "!!set {a}",
+        ),
     ],
     ids=lambda names: names[:20],
-)  # fmt: skip
+)
 def test_names_that_are_no_list_of_texts_are_refused(tmp_path: Path, names: str) -> None:
     (tmp_path / "train").mkdir()
     refused(tmp_path, f"{BOMB}train: train\nnames: {names}\n")
@@ -62,10 +80,22 @@ def test_names_that_are_no_list_of_texts_are_refused(tmp_path: Path, names: str)
     "entry",
     [
         *("{a: b}", "[[a]]", "[{a: b}]", "[null]", "['', a]", "*a29", "[*a29]", '"a\\0b"', '"\\ud800"'),
-        *("a" * 5_000, "a/" * 3_000, "5", "3.5", "true", "2020-01-01", "!!binary aaaa", "http://127.0.0.1/a.txt", "~root", "nowhere", "data.yaml"),
+        *(
+            "a" * 5_000,
+            "a/" * 3_000,
+            "5",
+            "3.5",
+            "true",
+            "2020-01-01",
+            "!!binary aaaa",
+            "http://127.0.0.1/a.txt",
+            "~root",
+            "nowhere",
+            "data.yaml",
+        ),
     ],
     ids=lambda entry: entry[:20],
-)  # fmt: skip
+)
 def test_entries_that_name_no_folder_are_refused(tmp_path: Path, key: str, entry: str) -> None:
     rest = "train: nowhere\n" if key == "path" else ""
     refused(tmp_path, f"{BOMB}{rest}{key}: {entry}\n{NAMES}")
@@ -74,7 +104,7 @@ def test_entries_that_name_no_folder_are_refused(tmp_path: Path, key: str, entry
 @pytest.mark.parametrize(
     "entries",
     ["train: /\n", "path: /\ntrain: .\n", "path: /\ntrain: [tmp/.., .]\n", "train: " + "../" * 40 + "\n"],
-)  # fmt: skip
+)
 def test_the_whole_disk_is_not_searched(tmp_path: Path, entries: str) -> None:
     assert "is the whole disk: name the folder of the images" in refused(tmp_path, entries + NAMES)
 

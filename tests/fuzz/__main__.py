@@ -39,7 +39,7 @@ def main() -> None:
             if not str(error).isprintable():
                 raise AssertionError("the message is not one line") from error
 
-    limits = ["-timeout=60", "-rss_limit_mb=4096", f"-max_total_time={args.seconds}", "-print_final_stats=1"]
+    limits = ["-timeout=300", "-rss_limit_mb=4096", f"-max_total_time={args.seconds}", "-print_final_stats=1"]
     atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={args.out}/{args.target}-", str(corpus)], once)
     atheris.Fuzz()
 
