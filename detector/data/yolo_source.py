@@ -73,7 +73,7 @@ class YoloSource:
             if source.is_dir():
                 return self._below(source)
             if source.suffix == ".txt" and source.is_file():
-                return _lines_of(source)
+                return self._lines_of(source)
         except OSError as error:  # a name that is too long for any file
             raise AnnotationError(f"--data {self.data}: {source}: {error.strerror}: correct the entry") from error
         raise AnnotationError(
@@ -94,6 +94,16 @@ class YoloSource:
             paths = [Path(parent, name) for name in names]
             found += [path for path in paths if path.suffix.lower() in self.suffixes and path.is_file()]
         return found
+
+    def _lines_of(self, source: Path) -> list[Path]:
+        lines = read_text(source, "correct it").split("\n")
+        listed = [source.parent / line.strip() for line in lines if line.strip()]
+        for path in listed:
+            if path.suffix.lower() not in self.suffixes:  # it would be copied into the run
+                raise AnnotationError(f"{source}: lists {path}, which is not an image: correct it")
+            if not path.is_file():
+                raise AnnotationError(f"{source}: lists {path}, which is not there: correct it")
+        return listed
 
 
 def read_source(data: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> YoloSource:
@@ -130,11 +140,3 @@ def _texts(data: Path, key: str, entry: Any) -> list[str]:
     if not all(isinstance(text, str) and text.isprintable() and text not in NOTHING for text in texts):
         raise AnnotationError(f"--data {data}: {key} must name a folder, or a list of folders: correct it")
     return texts
-
-
-def _lines_of(source: Path) -> list[Path]:
-    listed = [source.parent / line.strip() for line in read_text(source, "correct it").split("\n") if line.strip()]
-    for path in listed:
-        if not path.is_file():
-            raise AnnotationError(f"{source}: lists {path}, which is not there: correct it")
-    return listed

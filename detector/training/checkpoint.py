@@ -58,6 +58,7 @@ def load(checkpoint: Path) -> tuple[Any, dict[str, Any]]:
     try:
         network, content = load_checkpoint(checkpoint)
         names, channels = list(network.names.values()), network.model[-1].nc
+        content["train_args"] = dict(content.get("train_args") or {})
     except Exception as error:  # a damaged pickle raises nearly anything
         raise ModelError(
             f"{checkpoint}: {refusal(error, 'not a detector that ultralytics can read: name another .pt')}"
@@ -90,7 +91,7 @@ def packed(network: Any, content: dict[str, Any], data_note: str) -> bytes:
 
     settings = {
         key: value
-        for key, value in content.get("train_args", {}).items()
+        for key, value in content["train_args"].items()
         if key not in LOCAL_SETTINGS and not (isinstance(value, str) and ("/" in value or "\\" in value))
     }
     network.args = settings

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import detector
 from detector.detections import CLASSES
-from detector.engines.session import OnnxSession
+from detector.engines.session import MAX_SIDE, OnnxSession
 from detector.errors import ModelError, OutputError
 from detector.media.images import write_bytes
 from detector.training.checkpoint import LICENSE, load, now, packed
@@ -78,7 +78,7 @@ def export(
         network, content = load(checkpoint)
         if head == "end2end" and getattr(network.model[-1], "one2one_cv2", None) is None:
             raise ModelError(f"{checkpoint}: has no end-to-end head: export it with --head raw")
-        imgsz = imgsz or _trained_size(content)
+        imgsz = imgsz or _trained_size(checkpoint, content)
         part = Path(folder) / "network.pt"
         part.write_bytes(packed(network, content, data_note))  # ultralytics exports beside the checkpoint
         made = _export_with_ultralytics(part, imgsz, head)
@@ -116,9 +116,12 @@ def install(files: Sequence[Path], folder: Path) -> list[Path]:
     return installed
 
 
-def _trained_size(content: dict[str, Any]) -> int:
-    size = content.get("train_args", {}).get("imgsz", 640)
-    return int(max(size) if isinstance(size, list | tuple) else size)
+def _trained_size(checkpoint: Path, content: dict[str, Any]) -> int:
+    size = content["train_args"].get("imgsz", 640)
+    sides = size if isinstance(size, list | tuple) else [size]
+    if not sides or not all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides):
+        raise ModelError(f"{checkpoint}: says it was trained at {str(size)[:60]} px: give the size with --imgsz")
+    return int(max(sides))
 
 
 def _export_with_ultralytics(checkpoint: Path, imgsz: int, head: Head) -> Path:
@@ -135,8 +138,8 @@ def _export_with_ultralytics(checkpoint: Path, imgsz: int, head: Head) -> Path:
             nms=False if head == "end2end" else None,
             device="cpu",
         )
-    except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
+    except Exception as error:  # a checkpoint of a stranger's may hold a network of any shape
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelError(
             f"ultralytics could not export the network ({reason}): try the version in constraints.txt"
         ) from error

@@ -126,7 +126,7 @@ def test_a_link_in_a_folder_leads_nowhere_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"\xff\xd8", b"a\0b.png", b"a" * 5_000, b"nowhere.png", b"/etc/passwd\nnowhere", "\u2028.png".encode()]
+    "content", [b"\xff\xd8", b"a\0b.png", b"a" * 5_000, b"nowhere.png", b"/etc/passwd", "\u2028.png".encode()]
 )
 def test_a_list_of_images_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "list.txt").write_bytes(content)

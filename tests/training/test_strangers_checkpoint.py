@@ -79,6 +79,16 @@ def test_training_runs_nothing_of_a_strangers_start_and_says_which_flag_would(
     assert "holds posix.mkdir" in capsys.readouterr().err or os.name == "nt"
 
 
+@pytest.mark.parametrize("imgsz", [float("inf"), -5, 10**12, "640", [], [64, "a"], None, [[64]]])
+def test_a_size_of_training_that_is_none_is_refused_with_the_remedy(tmp_path: Path, imgsz: object) -> None:
+    import torch
+
+    content = torch.load(untrained(), weights_only=False)
+    torch.save(content | {"train_args": {"imgsz": imgsz}}, tmp_path / "a.pt")
+    with pytest.raises(DetectorError, match="give the size with --imgsz"):
+        export.export(tmp_path / "a.pt", tmp_path / "a.onnx")
+
+
 @pytest.mark.parametrize("name", ["last.pt", "best.pt"])
 def test_resuming_a_strangers_run_runs_nothing_of_its_checkpoints(tmp_path: Path, name: str) -> None:
     run = tmp_path / "run"
