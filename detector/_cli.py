@@ -88,6 +88,13 @@ def engine_from(args: argparse.Namespace) -> Engine:
     )  # fmt: skip
 
 
+def add_trust_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag of the commands that load checkpoints."""
+    parser.add_argument(
+        "--trust", action="store_true", help="let a checkpoint (.pt) run the code in it: only of makers you trust"
+    )
+
+
 def fraction(text: str) -> float:
     """A flag's value from 0 to 1."""
     value = float(text)

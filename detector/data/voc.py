@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["Annotation", "Box", "format_number", "read", "write"]
 
 MAX_BYTES = 8 * 2**20  # about 25,000 boxes; the largest real files have 2,000
+MAX_NAME = 200  # characters of a class
+MAX_DIGITS = 40  # of a number
 MAX_COORDINATE = 1_000_000  # no image is larger; 1e300 would be clipped to a box that looks real
 ROOT_TAGS = frozenset({"folder", "filename", "path", "size"})
 SIZE_TAGS = frozenset({"width", "height", "depth"})
@@ -126,8 +128,7 @@ def _parse(path: Path) -> etree._Element:
     try:
         root = etree.fromstring(data, _parser())
     except (etree.XMLSyntaxError, LookupError, ValueError) as error:
-        # The parser quotes the file, which may hold anything, at any length.
-        reason = "".join(c if c.isprintable() else " " for c in str(getattr(error, "msg", None) or error))[:150]
+        reason = str(getattr(error, "msg", None) or error)[:150]  # the parser quotes the file
         raise AnnotationError(f"{path}: not well-formed XML ({reason}): save it again in LabelImg as UTF-8") from None
     document = root.getroottree().docinfo
     if document.internalDTD is not None or document.externalDTD is not None:
@@ -185,6 +186,8 @@ def _box(element: etree._Element, index: int) -> Box:
         name = _text(fields, "name")
         if not name:
             raise AnnotationError("has no name: name it in LabelImg")
+        if len(name) > MAX_NAME:
+            raise AnnotationError(f"has a name of {len(name)} characters: name it again in LabelImg")
         if "bndbox" not in fields:
             raise AnnotationError("has no bndbox: draw its box in LabelImg")
         corners = _children(fields["bndbox"], CORNERS)
@@ -213,22 +216,26 @@ def _text(fields: dict[str, etree._Element], tag: str) -> str:
 
 def _integer(fields: dict[str, etree._Element], tag: str) -> int | None:
     text = _text(fields, tag)
-    return int(_number(text, tag)) if text else None
+    return int(_pixels(text, tag)) if text else None
 
 
 def _coordinate(fields: dict[str, etree._Element], tag: str) -> float:
     text = _text(fields, tag)
     if not text:
         raise AnnotationError(f"has no {tag}: draw its box again in LabelImg")
-    return _number(text, tag)
+    return _pixels(text, tag)
 
 
-@lru_cache(maxsize=4096)  # a data set has a few hundred numbers, thousands of times
-def _number(text: str, tag: str) -> float:
-    value = float(text) if (text.isascii() and text.isdecimal()) or NUMBER.fullmatch(text) else None
+def _pixels(text: str, tag: str) -> float:
+    value = _number(text) if len(text) <= MAX_DIGITS else None
     if value is None or abs(value) > MAX_COORDINATE:
         raise AnnotationError(f"has {tag} {text[:40]!r}, which is not a number of pixels (like 12 or 12.5): correct it")
     return value
+
+
+@lru_cache(maxsize=4096)  # a data set has a few hundred numbers, thousands of times
+def _number(text: str) -> float | None:
+    return float(text) if (text.isascii() and text.isdecimal()) or NUMBER.fullmatch(text) else None
 
 
 def _element(annotation: Annotation) -> etree._Element:

@@ -10,6 +10,7 @@ from typing import Any
 
 from detector.errors import TrainingError
 from detector.training import curves
+from detector.training.checkpoint import refusal
 from detector.training.failures import one_line_errors
 from detector.training.folder import check_folder
 from detector.training.hardware import find_device
@@ -56,6 +57,7 @@ def train(
     seed: int = 0,
     workers: int = 4,
     listener: Listener | None = None,
+    trust: bool = False,
 ) -> TrainingResult:
     """Train on a YOLO folder; everything that is written goes into ``run``.
 
@@ -73,6 +75,7 @@ def train(
         seed: another number gives other augmentations.
         workers: processes that load images for a GPU; on a CPU there are none, they would only take its cores.
         listener: hears about each step and epoch.
+        trust: ``start`` may run code, see :func:`~.quiet.quiet_ultralytics`.
 
     Raises:
         TrainingError: the data, the start or the device cannot be used, or memory or disk do not suffice.
@@ -84,7 +87,7 @@ def train(
     available = contents["train"].images
     if batch and batch > available:
         raise TrainingError(f"--batch {batch}: there are only {available} training images: use {available} or less")
-    with quiet_ultralytics():
+    with quiet_ultralytics(trust=trust):
         settings = hyperparameters(epochs, batch or min(DEFAULT_BATCH, available)) | {
             "model": str(start),
             "data": str(data.resolve()),
@@ -98,7 +101,12 @@ def train(
 
 
 def resume(
-    run: Path, *, device: str = "auto", batch: int | None = None, listener: Listener | None = None
+    run: Path,
+    *,
+    device: str = "auto",
+    batch: int | None = None,
+    listener: Listener | None = None,
+    trust: bool = False,
 ) -> TrainingResult:
     """Go on with a run that was interrupted, from its last whole epoch, with the settings that it began with.
 
@@ -107,6 +115,7 @@ def resume(
         device: as for :func:`train`; another one than before is fine.
         batch: images per step, if the old number was too many for the memory.
         listener: hears about each step and epoch.
+        trust: its checkpoints may run code, see :func:`~.quiet.quiet_ultralytics`.
 
     Raises:
         TrainingError: there is nothing to resume, or as for :func:`train`.
@@ -118,8 +127,10 @@ def resume(
     if not data.is_file():
         raise TrainingError(f"--resume {run}: its dataset/ is gone: start a new training from it with --start {last}")
     check_folder(data)
-    with quiet_ultralytics():
+    with quiet_ultralytics(trust=trust):
         checkpoint = _load(last)
+        if last.with_name("best.pt").is_file():
+            _load(last.with_name("best.pt"))  # ultralytics reads it again at the end, and then runs what it holds
         if checkpoint.get("optimizer") is None:
             raise TrainingError(
                 f"--resume {run}: that training is finished: start a new one from it with --start {last}"
@@ -174,6 +185,8 @@ def _run(settings: dict[str, Any], run: Path, listener: Listener | None) -> Trai
     from detector.training.trainer import FaceTrainer
 
     began = time.monotonic()
+    for cache in Path(settings["data"]).parent.glob("labels/*.cache"):
+        cache.unlink()  # a pickle: of a folder that came from elsewhere it would run whatever is in it
     with one_line_errors(run):
         trainer = FaceTrainer(settings, listener)
         trainer.train()
@@ -188,5 +201,7 @@ def _load(checkpoint: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = load_checkpoint(checkpoint)[1]
     except Exception as error:  # a damaged pickle raises nearly anything
-        raise TrainingError(f"{checkpoint}: not a checkpoint that ultralytics can read: use another one") from error
+        raise TrainingError(
+            f"{checkpoint}: {refusal(error, 'not a checkpoint that ultralytics can read: use another one')}"
+        ) from error
     return content

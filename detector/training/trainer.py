@@ -15,6 +15,7 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from detector.detections import CLASSES
 from detector.errors import TrainingError
 from detector.training import cpu
+from detector.training.checkpoint import refusal
 from detector.training.results import ClassScore, EpochResult, Listener
 
 __all__ = ["FaceTrainer"]
@@ -60,9 +61,8 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no 
         try:
             return super().setup_model()
         except Exception as error:
-            raise TrainingError(
-                f"--start {self.args.model}: not a network that ultralytics can train: name a detector's .pt"
-            ) from error
+            otherwise = "not a network that ultralytics can train: name a detector's .pt"
+            raise TrainingError(f"--start {self.args.model}: {refusal(error, otherwise)}") from error
 
     def save_model(self) -> bool:
         """Each checkpoint appears whole or not at all, also if Ctrl-C or a full disk comes in between."""
