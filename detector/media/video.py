@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -19,6 +20,7 @@ import numpy as np
 from detector.errors import SourceError
 from detector.media.frames import Frame, ReadAhead, Source
 from detector.media.images import Image
+from detector.media.mp4_index import MAX_FRAMES, claimed_frames
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -90,6 +92,17 @@ def open_container(location: str, name: str, timeout_s: float | None, options: d
         container.close()
         raise SourceError(f"{name}: there is no decoder here for its kind of video: convert it to MP4 with H.264")
     return container
+
+
+def _check_claims(path: Path, name: str) -> None:
+    try:
+        frames = claimed_frames(path)
+    except OSError as error:
+        raise SourceError(f"{name}: cannot be read ({error.strerror}): check the file and its permissions") from error
+    if frames > MAX_FRAMES:
+        raise SourceError(
+            f"{name}: it claims to hold {frames} frames: the file is damaged, copy it again or convert it"
+        )
 
 
 def video_stream(container: InputContainer) -> VideoStream:
@@ -164,6 +177,8 @@ class VideoSource(Source):
         self, location: str, name: str, timeout_s: float | None = None, *, max_pixels: int = MAX_FRAME_PIXELS
     ) -> None:
         options = LOOK_ONLY | (FILE if timeout_s is None else REMOTE)
+        if timeout_s is None:
+            _check_claims(Path(location.removeprefix("file:")), name)
         self._container = open_container(location, name, timeout_s, options)
         self._stream = video_stream(self._container)
         context = self._stream.codec_context

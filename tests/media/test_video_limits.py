@@ -16,7 +16,7 @@ import pytest
 from detector.errors import SourceError
 from detector.media.sources import open_source
 from detector.media.video import VideoSource
-from tests.media.makers import encoded, grey_index, grey_video, serving
+from tests.media.makers import encoded, grey, grey_index, grey_video, serving
 
 SIDE = 6000
 """Of a frame that is too large: 54 MB in a decoder, and it holds several."""
@@ -127,6 +127,48 @@ def test_a_video_without_a_decoder_is_refused_with_what_to_do(tmp_path: Path, co
     path.write_bytes(path.read_bytes().replace(b"avc1", codec))
     with pytest.raises(SourceError, match=r"clip\.mp4: there is no decoder here .* convert it to MP4 with H\.264$"):
         open_source(path)
+
+
+def claiming_frames(path: Path, number: int) -> Path:
+    """An MP4 whose table of sizes says that all frames have one byte, and how many there are."""
+    data = bytearray(grey_video(path, options={"bf": "0"}).read_bytes())
+    for name, offset, value in ((b"stsz", 8, 1), (b"stsz", 12, number), (b"stsc", 12, number), (b"stts", 8, number)):
+        at = data.index(name) + offset
+        data[at : at + 4] = value.to_bytes(4, "big")
+    path.write_bytes(data)
+    return path
+
+
+def test_an_index_that_is_only_claimed_is_never_made(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"a\.mp4: it claims to hold 100000000 frames: the file is damaged, copy it"):
+        open_source(claiming_frames(tmp_path / "a.mp4", 100_000_000))
+    fragmented = grey_video(tmp_path / "b.mp4", container={"movflags": "frag_keyframe+empty_moov"})
+    data = bytearray(fragmented.read_bytes())
+    at = data.index(b"trun") + 8
+    data[at : at + 4] = (100_000_000).to_bytes(4, "big")
+    fragmented.write_bytes(data)
+    with pytest.raises(SourceError, match=r"b\.mp4: it claims to hold 1000\d+ frames"):
+        open_source(fragmented)
+
+
+def test_hours_of_uncompressed_sound_are_no_claim(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.mov"), "w") as output:
+        video, sound = output.add_stream("libx264", rate=25), output.add_stream("pcm_s16le", rate=48000)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        for index in range(5):
+            frame = av.VideoFrame.from_ndarray(grey(index), format="bgr24")
+            output.mux(video.encode(frame))
+        samples = av.AudioFrame.from_ndarray(np.zeros((1, 2 * 48000), np.int16), layout="stereo", format="s16")
+        samples.rate = 48000
+        output.mux(sound.encode(samples))
+        output.mux(video.encode(None))
+    data = bytearray((tmp_path / "a.mov").read_bytes())
+    at = data.index(b"stsz", data.index(b"soun")) + 12
+    assert int.from_bytes(data[at - 4 : at], "big") != 0  # one size for all
+    data[at : at + 4] = (500_000_000).to_bytes(4, "big")
+    (tmp_path / "a.mov").write_bytes(data)
+    with open_source(tmp_path / "a.mov") as source:
+        assert len(list(source)) == 5
 
 
 PLAYLISTS = {
