@@ -31,6 +31,8 @@ MAX_BYTES = 200 * MEGABYTE
 MAX_SIDE = 4096
 """Limits of a video: longer, heavier or larger ones would keep the others waiting."""
 
+MAX_FRAME_PIXELS = MAX_SIDE * 2304  # 4K of every usual shape; a decoder holds a dozen frames
+
 POINTS = 60
 """The timeline has at most so many points for each kind of face."""
 
@@ -97,7 +99,7 @@ class FilmDesk:
         _check_bytes(upload)
         counts: Counts = []
         began = time.monotonic()
-        source = VideoSource(f"file:{upload.path}", upload.name)
+        source = VideoSource(f"file:{upload.path}", upload.name, max_pixels=MAX_FRAME_PIXELS)
         with source:
             _check_length(source, upload.name)
             folder = self.visitors.folder(visitor, Path(get_upload_folder()))

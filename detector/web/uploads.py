@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ MAX_MEGAPIXELS = 50
 """Larger pictures are refused: many visitors share the memory. The largest phones make 50 megapixels unasked."""
 
 SMALLEST_SIDE = 10
+
+DECODING = threading.Lock()
+"""Decoding takes up to four times what a picture takes: one visitor after the other."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +115,14 @@ def read_picture(upload: Upload) -> tuple[Image, str]:
     Raises:
         SourceError: it is no picture, damaged, too large or too small.
     """
-    data = upload.read()
-    size = read_header(io.BytesIO(data)).upright_size
-    if size:
-        _check_size(upload.name, *size)
-    image = images.decode(data, upload.name)
+    with DECODING:
+        data = upload.read()
+        header = read_header(io.BytesIO(data))
+        if header.upright_size:
+            _check_size(upload.name, *header.upright_size)
+        image = images.decode(data, upload.name, max_pixels=MAX_MEGAPIXELS * 1_000_000)
     _check_size(upload.name, image.shape[1], image.shape[0])
-    note = "This is an animation: only its first picture was looked at." if _is_animated(data) else ""
+    note = "This is an animation: only its first picture was looked at." if header.animated else ""
     return image, note
 
 
@@ -129,13 +134,3 @@ def _check_size(name: str, width: int, height: int) -> None:
         )
     if min(width, height) < SMALLEST_SIDE:
         raise SourceError(f"{name}: {width} x {height} pixels are too few to show a face: send a larger picture")
-
-
-def _is_animated(data: bytes) -> bool:
-    from PIL import Image as Pillow  # comes with gradio; OpenCV cannot count the pictures of a GIF in all its versions
-
-    try:
-        with Pillow.open(io.BytesIO(data)) as picture:
-            return bool(getattr(picture, "is_animated", False))
-    except (OSError, ValueError, SyntaxError):
-        return False  # a format that Pillow does not know and OpenCV does
