@@ -23,6 +23,8 @@ COMMANDS = {
 }
 LAYERS = [  # each may import those above it, and its own part
     {"errors", "_heap"},
+    {"workshop"},
+    {"files"},
     {"detections", "media.images", "media.image_header"},
     {"media"},
     {"data"},

@@ -336,6 +336,8 @@ def test_ctrl_c_leaves_whole_files_that_are_all_in_the_list(photos: Photos) -> N
     assert (process.returncode, errors) == (130, "stopped\n")
     written = {path.stem for path in photos.labels.glob("*.xml")}
     assert 0 < len(written) < 3000
-    assert {Path(name).stem for name in photos.unseen()} == written
+    listed = {Path(name).stem for name in photos.unseen()}
+    assert written <= listed
+    assert len(listed) <= len(written) + 1  # listed, and not yet written
     assert all(len(photos.boxes(f"{stem}.xml")) == 1 for stem in written)
     assert not list(photos.labels.glob(".*"))

@@ -148,8 +148,8 @@ def test_without_a_screen_the_run_says_so_and_goes_on(tmp_path: Path, video: Pat
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise under Windows")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_leaves_a_video_that_plays(tmp_path: Path, video: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_stopped_run_leaves_a_video_that_plays(tmp_path: Path, video: Path, name: str) -> None:
     long = tmp_path / "long.mp4"
     with av.open(video) as source, av.open(long, "w") as target:
         stream = target.add_stream("libx264", rate=30)
@@ -169,7 +169,7 @@ def test_a_stopped_run_leaves_a_video_that_plays(tmp_path: Path, video: Path, nu
         if (tmp_path / "faces.csv").exists() and len((tmp_path / "faces.csv").read_text().splitlines()) > 20:
             break
         time.sleep(0.1)
-    process.send_signal(number)
+    process.send_signal(signal.Signals[name])
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     with av.open(tmp_path / "out" / "long.mp4") as container:
