@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -75,7 +74,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(args: argparse.Namespace) -> int:
     require_gradio()
     return_memory()
-    signal.signal(signal.SIGTERM, _interrupt)  # a service manager's stop deletes the uploads as Ctrl-C does
     with ExitStack() as stack:
         engine = stack.enter_context(_cli.engine_from(args))
         other = _other(args)
@@ -132,10 +130,6 @@ def _port(text: str) -> int:
     if not 1 <= value <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port, 1 to 65535")
     return value
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -21,8 +21,7 @@ from detector.evaluation.contenders import find, open_contender
 from detector.evaluation.figures import Figures, measure
 from detector.evaluation.labelled import LabelledImage, classes_without_faces, load_voc, load_yolo
 from detector.evaluation.regions import Regions
-from detector.media.images import write_bytes
-from detector.media.outputs import make_folder, refuse_existing
+from detector.files import make_folder, refuse_existing, write_late
 from detector.scoring import MIN_SIDE, SAME_FACE_IOU, export_coco, import_coco_eval
 
 __all__ = ["add_image_flags", "curves", "load_images", "main", "measure", "say_what_is_missing"]
@@ -167,15 +166,13 @@ def _command(args: argparse.Namespace) -> int:
     if args.json == "-":
         print(_json(figures, args.min_side), end="")
     elif args.json:
-        make_folder(Path(args.json).parent)
-        write_bytes(Path(args.json), _json(figures, args.min_side).encode())
+        write_late(Path(args.json), _json(figures, args.min_side).encode(), replace=args.force)
     if args.curves:
-        make_folder(args.curves.parent)
-        write_bytes(args.curves, document(curves(figures)).encode())
+        write_late(args.curves, document(curves(figures)).encode(), replace=args.force)
     if args.coco:
         make_folder(args.coco)
         sizes = [(image.title, *image.size) for image in findings.labelled]
-        export_coco(args.coco, examples, sizes, min_side=args.min_side)
+        export_coco(args.coco, examples, sizes, min_side=args.min_side, replace=args.force)
     return say_what_is_missing(findings.unreadable)
 
 

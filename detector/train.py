@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from detector.training import export as exporting
 from detector.training.checkpoint import slim
 from detector.training.folder import adopt, check_folder, describe
 from detector.training.results import TrainingResult
-from detector.training.single_stage import last_checkpoint, new_run, resume, train
+from detector.training.single_stage import last_checkpoint, resume, run_folder, train
 from detector.training.start import DEFAULT_START, find_start
 
 __all__ = ["TrainingResult", "finish", "main", "resume", "train"]
@@ -96,22 +95,20 @@ def _command(args: argparse.Namespace) -> int:
     given = [name for name in _train_two_step.FLAGS if getattr(args, name) is not None]
     if given:
         raise TrainingError(f"--{given[0].replace('_', '-')}: is for --engine two-step: add that, or leave it out")
-    run = args.resume or new_run(args.runs, args.name)
-    progress = TrainingProgress()
-    try:
-        if args.resume:
-            result = resume(run, device=args.device, batch=args.batch, listener=progress, trust=args.trust)
-        else:
-            result = _train_new(args, run, progress)
-    except KeyboardInterrupt:
-        progress.close()
-        _say_how_to_go_on(run)
-        return _cli.EXIT_INTERRUPTED
-    finally:
-        progress.close()
-        if not args.resume and not last_checkpoint(run):  # nothing but the copied data: made above, and of no more use
-            shutil.rmtree(run, ignore_errors=True)
-    exported = finish(result, trust=args.trust)
+    with run_folder(args.resume, args.runs, args.name) as run:
+        progress = TrainingProgress()
+        try:
+            if args.resume:
+                result = resume(run, device=args.device, batch=args.batch, listener=progress, trust=args.trust)
+            else:
+                result = _train_new(args, run, progress)
+        except KeyboardInterrupt:
+            progress.close()
+            _say_how_to_go_on(run)
+            return _cli.EXIT_INTERRUPTED
+        finally:
+            progress.close()
+        exported = finish(result, trust=args.trust)
     _print_result(result)
     print(summary(exported))
     weights = exported.path

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector.errors import AnnotationError
-from detector.media.images import write_bytes
+from detector.files import write_file
 
 if TYPE_CHECKING:
     from lxml import etree
 
-__all__ = ["Annotation", "Box", "format_number", "read", "write"]
+__all__ = ["Annotation", "Box", "format_number", "read", "to_bytes", "write"]
 
 MAX_BYTES = 8 * 2**20  # about 25,000 boxes; the largest real files have 2,000
 MAX_NAME = 200  # characters of a class
@@ -96,21 +96,33 @@ def read(path: Path) -> Annotation:
         raise AnnotationError(f"{path}: {error}") from None
 
 
-def write(path: Path, annotation: Annotation) -> None:
-    """Write a file as LabelImg does, so that LabelImg opens it; it appears whole or not at all.
+def to_bytes(annotation: Annotation) -> bytes:
+    """A file as LabelImg writes it, so that LabelImg opens it.
 
     Raises:
         AnnotationError: a name has characters that XML does not allow.
-        OutputError: the file cannot be written.
     """
     from lxml import etree
 
     try:
         root = _element(annotation)
     except ValueError as error:
-        raise AnnotationError(f"{path}: a name has control characters, which XML does not allow: rename it") from error
+        raise AnnotationError(
+            f"{annotation.filename}: a name has control characters, which XML does not allow: rename it"
+        ) from error
     etree.indent(root, space="\t")
-    write_bytes(path, etree.tostring(root, encoding="utf-8") + b"\n")
+    data: bytes = etree.tostring(root, encoding="utf-8") + b"\n"
+    return data
+
+
+def write(path: Path, annotation: Annotation) -> None:
+    """Write :func:`to_bytes` to a file, which appears whole or not at all; an older one is replaced.
+
+    Raises:
+        AnnotationError: a name has characters that XML does not allow.
+        OutputError: the file cannot be written.
+    """
+    write_file(path, to_bytes(annotation), replace=True)
 
 
 def format_number(value: float) -> str:

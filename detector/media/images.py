@@ -7,7 +7,6 @@ transparent pixel into whatever colour hides under it, and older versions show t
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.errors import OutputError, SourceError
+from detector.files import write_file
 from detector.media.image_header import read_header
 from detector.media.image_limits import MAX_PIXELS, check, first_picture
 
@@ -30,7 +30,6 @@ __all__ = [
     "list_images",
     "read",
     "write",
-    "write_bytes",
 ]
 
 Image = npt.NDArray[np.uint8]
@@ -158,29 +157,12 @@ def encode(image: Image, suffix: str, quality: int = 95) -> bytes:
 
 
 def write(path: Path, image: Image, quality: int = 95) -> None:
-    """Write BGR uint8 (H, W, 3) to ``path`` in the format of its suffix; the file appears whole or not at all.
+    """Write BGR uint8 (H, W, 3) to ``path`` in the format of its suffix; an older file is replaced.
 
     Raises:
-        OutputError: the format is unknown or the file cannot be written.
+        OutputError: the format is unknown, or the file cannot be written.
     """
-    write_bytes(path, encode(image, path.suffix, quality))
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file that appears whole or not at all: beside its place first, then moved there.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}): choose another place") from error
+    write_file(path, encode(image, path.suffix, quality), replace=True)
 
 
 def _read_bytes(path: Path) -> bytes:

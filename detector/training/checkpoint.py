@@ -10,7 +10,7 @@ from typing import Any
 
 from detector.detections import CLASSES
 from detector.errors import ModelError
-from detector.media.images import write_bytes
+from detector.files import write_file
 from detector.training.quiet import quiet_ultralytics
 
 __all__ = ["LICENSE", "load", "now", "packed", "refusal", "slim"]
@@ -42,7 +42,7 @@ def slim(checkpoint: Path, out: Path, *, data_note: str = "", trust: bool = Fals
     """
     with quiet_ultralytics(trust=trust):
         network, content = load(checkpoint)
-        write_bytes(out, packed(network.half(), content, data_note))
+        write_file(out, packed(network.half(), content, data_note), replace=True)
 
 
 def load(checkpoint: Path) -> tuple[Any, dict[str, Any]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,11 @@ import detector
 from detector.detections import CLASSES
 from detector.engines.session import MAX_SIDE, OnnxSession
 from detector.errors import ModelError, OutputError
-from detector.media.images import write_bytes
+from detector.files import write_file
 from detector.training.checkpoint import LICENSE, load, now, packed
 from detector.training.parity import Parity, compare
 from detector.training.quiet import quiet_ultralytics
+from detector.workshop import temporary_folder
 
 __all__ = ["Exported", "Head", "export", "install"]
 
@@ -74,12 +73,12 @@ def export(
     """
     if out.suffix != ".onnx":
         raise OutputError(f"--out {out}: must end in .onnx")
-    with quiet_ultralytics(trust=trust), tempfile.TemporaryDirectory(prefix="mask-detector-") as folder:
+    with quiet_ultralytics(trust=trust), temporary_folder() as folder:
         network, content = load(checkpoint)
         if head == "end2end" and getattr(network.model[-1], "one2one_cv2", None) is None:
             raise ModelError(f"{checkpoint}: has no end-to-end head: export it with --head raw")
         imgsz = imgsz or _trained_size(checkpoint, content)
-        part = Path(folder) / "network.pt"
+        part = folder / "network.pt"
         part.write_bytes(packed(network, content, data_note))  # ultralytics exports beside the checkpoint
         made = _export_with_ultralytics(part, imgsz, head)
         _finish(made, data_note or str(content.get("data_note", "")))
@@ -88,7 +87,7 @@ def export(
             if session.metadata.names != CLASSES or session.metadata.end2end != network.end2end:
                 raise ModelError(f"{checkpoint}: the exported file says {session.metadata}: report this as a bug")
             parity = compare(network, session, imgsz, images or _bundled_images())
-        write_bytes(out, made.read_bytes())
+        write_file(out, made.read_bytes(), replace=True)
     return Exported(out, imgsz, head, parity)
 
 
@@ -107,9 +106,8 @@ def install(files: Sequence[Path], folder: Path) -> list[Path]:
         for source in files:
             target = folder / source.name
             if target.exists():
-                shutil.copy2(target, part := target.with_name(f".{target.name}.bak.part"))
-                part.replace(target.with_name(f"{target.name}.bak"))
-            write_bytes(target, source.read_bytes())
+                write_file(target.with_name(f"{target.name}.bak"), target.read_bytes(), replace=True)
+            write_file(target, source.read_bytes(), replace=True)
             installed.append(target)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror}): check its permissions") from error

@@ -8,13 +8,13 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from detector.errors import MissingExtraError, ModelError
+from detector.workshop import temporary_folder
 
 __all__ = ["quiet_ultralytics"]
 
@@ -75,8 +75,9 @@ def _restricted_loading(*, restricted: bool) -> Iterator[None]:
 
 def _prepare_environment() -> None:
     """Ultralytics reads these once, when it is imported."""
-    settings = Path(tempfile.mkdtemp(prefix="mask-detector-"))
-    atexit.register(shutil.rmtree, settings, ignore_errors=True)
+    stack = ExitStack()
+    settings = stack.enter_context(temporary_folder())
+    atexit.register(stack.close)
     os.environ.update(
         YOLO_CONFIG_DIR=str(settings),
         YOLO_OFFLINE="true",  # no connection test, no usage events, no question for a newer version

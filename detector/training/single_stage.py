@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from detector.errors import TrainingError
+from detector.files import alone
 from detector.training import curves
 from detector.training.checkpoint import refusal
 from detector.training.failures import one_line_errors
@@ -16,8 +20,12 @@ from detector.training.folder import check_folder
 from detector.training.hardware import find_device
 from detector.training.quiet import quiet_ultralytics
 from detector.training.results import Listener, TrainingResult
+from detector.workshop import sweep, was_abandoned
 
-__all__ = ["hyperparameters", "last_checkpoint", "new_run", "resume", "train"]
+__all__ = ["hyperparameters", "last_checkpoint", "new_run", "resume", "run_folder", "train"]
+
+OWN_NAMES = {"dataset", "crops", "weights", "args.yaml", "results.csv"}
+"""In a run's folder before its first checkpoint."""
 
 STRIDE = 32
 DEFAULT_BATCH = 16
@@ -31,6 +39,7 @@ def new_run(runs: Path, name: str = "train") -> Path:
     """
     if not re.fullmatch(r"[^\W_][\w.-]*", name):
         raise TrainingError(f"--name {name}: use letters, digits, dots and dashes only")
+    _sweep_runs(runs)
     for number in count(1):
         run = runs / (name if number == 1 else f"{name}-{number}")
         try:
@@ -43,6 +52,32 @@ def new_run(runs: Path, name: str = "train") -> Path:
             raise TrainingError(f"{run}: cannot be made ({error.strerror}): choose another --runs") from error
         return run
     raise AssertionError("count() never ends")
+
+
+@contextmanager
+def run_folder(resumed: Path | None, runs: Path, name: str) -> Iterator[Path]:
+    """The folder of a run that goes on, or of a new one, which goes at the end if no epoch was completed in it.
+
+    Raises:
+        TrainingError: see :func:`new_run`.
+        OutputError: another process is at work in it.
+    """
+    run = resumed or new_run(runs, name)
+    try:
+        with alone(run) if run.is_dir() else nullcontext():
+            yield run
+    finally:
+        if not resumed and not last_checkpoint(run):  # nothing but copied data: made here, and of no more use
+            shutil.rmtree(run, ignore_errors=True)
+
+
+def _sweep_runs(runs: Path) -> None:
+    """Take away the runs of processes that died before their first checkpoint, if nothing else was put there."""
+    for run in runs.iterdir() if runs.is_dir() else ():
+        if run.is_dir() and was_abandoned(run):
+            sweep(run)
+            if not last_checkpoint(run) and {entry.name for entry in run.iterdir()} <= OWN_NAMES:
+                shutil.rmtree(run, ignore_errors=True)
 
 
 def train(
