@@ -49,6 +49,8 @@ CHOOSE = """element.querySelectorAll("button").forEach((button, index) =>
 
 WELCOME = '<p class="note">The answer will stand here.</p>'
 
+OWNER = "mask-detector owner"
+
 HEAD = """<div class="head"><h1>Mask detector</h1>
 <p>Finds the faces in a picture, in a video or before your camera, and says who wears a mask over nose and mouth.</p>
 </div>"""
@@ -127,8 +129,8 @@ def _picture_tab(desk: PictureDesk, at_first: float) -> None:
 
 
 def _webcam_tab(desk: LiveDesk, at_first: float) -> None:
-    def live(message: dict[str, Any]) -> dict[str, Any]:
-        return desk.live(message)
+    def live(message: Any, request: gr.Request) -> dict[str, Any]:
+        return desk.live(message, request.client.host if request.client else "", str(request.scope.get(OWNER, "")))
 
     classes = [{"colour": hex_colour(name), "ink": _css(INK[name]), "word": word} for name, word in WORDS.items()]
     settings = escape(json.dumps({"classes": classes}), quote=True)
