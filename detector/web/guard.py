@@ -44,7 +44,7 @@ _OPEN = re.compile(
 )
 _INSIDE = re.compile(
     r"/(?:logout|config/?|gradio_api/(?:(?:info|openapi\.json|token|startup-events|queue/(?:join|data|status)|cancel|reset"
-    r"|component_server|upload|upload_progress)/?|(?:call|run|api)/.*|heartbeat/[\w-]{1,64}|file[=/](?![\w.+-]{2,}:).*))"
+    r"|component_server|upload|upload_progress)/?|call/.*|heartbeat/[\w-]{1,64}|file[=/](?![\w.+-]{2,}:).*))"
 )
 _STREAM = re.compile(r"/gradio_api/(?:(heartbeat)/|queue/data|upload_progress|call/.*/)")
 
@@ -94,7 +94,7 @@ class Guard:
                 await exchange.refuse(scope, _too_large(exchange.limit))
                 return
             # Gradio's, which has answered already, or whose answer has begun: that is ended.
-            log.warning("a request to %.30s ended with %s", scope["path"], type(error).__name__)
+            log.warning("a request to %.30r ended with %s", scope["path"], type(error).__name__)
             log.debug("it was", exc_info=True)
             with suppress(Exception):
                 await send({"type": "http.response.body", "body": b""})
@@ -107,10 +107,10 @@ class Guard:
         if problem:
             raise _Refused(403, problem)
         if not _OPEN.fullmatch(path):
-            if not _INSIDE.fullmatch(path):
-                raise _Refused(404, "there is nothing here")
             if self.is_friend and not self.is_friend(HTTPConnection(scope).cookies):
                 raise _Refused(401, "log in first")
+            if not _INSIDE.fullmatch(path):
+                raise _Refused(404, "there is nothing here")
         exchange.limit = limit_of(path, self._max_upload, MAX_MESSAGE)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > exchange.limit:
@@ -240,7 +240,7 @@ def _too_large(limit: int) -> _Refused:
 
 async def malformed(request: HTTPConnection, error: Exception) -> PlainTextResponse:
     """The answer to a request that Gradio's own code stumbles over, or for which the disk has no room."""
-    log.info("%s: %s", request.url.path[:80], type(error).__name__, exc_info=log.isEnabledFor(logging.DEBUG))
+    log.info("a request to %.30r ended with %s", request.url.path, type(error).__name__)
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return PlainTextResponse("507 Insufficient Storage: this computer has no room for files right now\n", 507)
     return PlainTextResponse("400 Bad Request: this page cannot do anything with that\n", 400)
