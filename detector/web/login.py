@@ -84,10 +84,13 @@ class LoginBrake:
                 if pause > PATIENCE_S:
                     yield Try(refused_s=pause)
                     return
-                await asyncio.sleep(pause)
+                self._debt += 1  # before the check: many wait at once
                 each = Try()
-                yield each
-                self._learn(lane, each.right)
+                try:
+                    await asyncio.sleep(pause)
+                    yield each
+                finally:
+                    self._learn(lane, each.right)
         finally:
             lane.waiting -= 1
 
@@ -112,9 +115,8 @@ class LoginBrake:
         return self._debt
 
     def _learn(self, lane: _Lane, right: bool | None) -> None:
-        if right:
-            lane.trusted = True
-        elif right is not None:
-            now = time.monotonic()
-            lane.wrong, lane.last = lane.wrong + 1, now
-            self._debt = self._owed(now) + 1
+        if right is False:
+            lane.wrong, lane.last = lane.wrong + 1, time.monotonic()
+        else:
+            lane.trusted = lane.trusted or right is True
+            self._debt = max(0.0, self._debt - 1)
