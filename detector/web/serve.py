@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from detector.errors import SourceError
 from detector.web.film import MAX_BYTES
+from detector.web.session_guard import SessionGuard
+from detector.web.visitors import Visitors
 
 __all__ = ["Served", "serve"]
 
@@ -58,6 +61,7 @@ def serve(
         SourceError: the address or port cannot be used.
     """
     _check_address(host, port)
+    visitors: Visitors = vars(demo)["visitors"]
     said = io.StringIO()  # Gradio says on stdout why there is no link, and nowhere else
     try:
         with contextlib.redirect_stdout(said):
@@ -66,12 +70,14 @@ def serve(
                 inbrowser=False, max_file_size=MAX_BYTES, footer_links=[], run_history=False,
                 state_session_capacity=SESSIONS, enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False,
                 auth_message="This page is protected: enter the user and the password that you were given.",
+                app_kwargs={"middleware": [Middleware(SessionGuard, visitors=visitors)]},
                 theme=gr.themes.Default(primary_hue="indigo", font=FONTS, font_mono=["ui-monospace", "monospace"]),
             )  # fmt: skip
     except OSError as error:
         raise SourceError(_unusable(host, port, error)) from error
     try:
-        yield Served(local, link or None, "" if link or not share else _reason(said.getvalue()))
+        with visitors.kept_tidy():
+            yield Served(local, link or None, "" if link or not share else _reason(said.getvalue()))
     finally:
         with contextlib.redirect_stdout(said):
             demo.close(verbose=False)
