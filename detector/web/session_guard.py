@@ -38,7 +38,7 @@ PLAIN = re.compile(
     "|upload_progress|call/(v2/)?[^/]+/[^/]+"
 )
 POSTED = re.compile("(run|api|call|call/v2)/[^/]+/?|queue/join|cancel|reset/?|component_server/?")
-"""All that the page and programs need. The rest of Gradio's is not served: deep links, recordings, proxies, previews."""
+"""All that the page and programs need. The rest of Gradio's is not: deep links, recordings, proxies, previews."""
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 

@@ -134,7 +134,7 @@ def result_video(**settings: Any) -> gr.Video:
 
 
 def _replace(field: gr.Image | gr.Video | gr.Blocks, method: str, function: Callable[..., Any]) -> None:
-    """Give one field, or the page, a method of ours: for a subclass Gradio would write a .pyi file beside our source."""
+    """Give one object a method of ours: for a subclass Gradio would write a .pyi file beside our source."""
     setattr(field, method, function)
 
 

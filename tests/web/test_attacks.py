@@ -140,7 +140,7 @@ def test_a_file_elsewhere_is_neither_opened_nor_deleted_and_no_answer_says_wheth
         there, absent = (payloads(spellings(secret / n, upload)[spelling]) for n in ("faces.jpg", "nothing.jpg"))
         with untouched(secret):
             try_all(caller, some_calls, there[:2], absent[:2], upload)
-    assert os.listdir(secret) == ["faces.jpg"]
+    assert [path.name for path in secret.iterdir()] == ["faces.jpg"]
 
 
 def test_that_holds_for_every_description_of_a_file_every_function_and_every_route(page: Demo, secret: Path) -> None:
@@ -149,4 +149,4 @@ def test_that_holds_for_every_description_of_a_file_every_function_and_every_rou
         with untouched(secret):
             names = secret / "faces.jpg", secret / "nothing.jpg"
             try_all(caller, every_call, *(payloads(str(name)) for name in names), upload)
-    assert os.listdir(secret) == ["faces.jpg"]
+    assert [path.name for path in secret.iterdir()] == ["faces.jpg"]
