@@ -18,12 +18,15 @@ import gradio as gr
 import uvicorn
 from gradio import networking, tunneling
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from detector.errors import SourceError
 from detector.web.connections import BACKLOG, bounded, room_for_connections
 from detector.web.film import MAX_BYTES
 from detector.web.guard import Guard, malformed
 from detector.web.names import Names
+from detector.web.session_guard import SessionGuard
+from detector.web.visitors import Visitors
 
 __all__ = ["Served", "serve"]
 
@@ -89,7 +92,8 @@ def serve(
     try:
         server.start()
         link, why_not = _link(demo, listener, names) if share else (None, "")
-        yield Served(_address(host, listener), link, why_not)
+        with _visitors(demo).kept_tidy():
+            yield Served(_address(host, listener), link, why_not)
     finally:
         with contextlib.redirect_stdout(io.StringIO()):  # Gradio says on stdout that it ends its tunnel
             for tunnel in tunneling.CURRENT_TUNNELS:
@@ -127,7 +131,10 @@ def _guarded(demo: gr.Blocks, names: Names, limit: int, auth: tuple[str, str] | 
         Starlette(), demo, path="/", auth=auth, max_file_size=MAX_BYTES, footer_links=[], run_history=False,
         show_error=False, enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False,
         root_path=os.environ.get("GRADIO_ROOT_PATH"),
-        app_kwargs={"exception_handlers": dict.fromkeys(STUMBLES, malformed)},
+        app_kwargs={
+            "middleware": [Middleware(SessionGuard, visitors=_visitors(demo))],
+            "exception_handlers": dict.fromkeys(STUMBLES, malformed),
+        },
         auth_message="This page is protected: enter the user and the password that you were given. After a few wrong "
         "passwords there is a pause before each further one.",
         theme=gr.themes.Default(primary_hue="indigo", font=FONTS, font_mono=["ui-monospace", "monospace"]),
@@ -139,6 +146,11 @@ def _guarded(demo: gr.Blocks, names: Names, limit: int, auth: tuple[str, str] | 
         return any(cookies.get(f"{kind}-{inner.cookie_id}") in inner.tokens for kind in kinds)
 
     return Guard(app, names, max_upload=MAX_BYTES, streams=limit // 2, is_friend=is_friend if auth else None)
+
+
+def _visitors(demo: gr.Blocks) -> Visitors:
+    visitors: Visitors = vars(demo)["visitors"]
+    return visitors
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
