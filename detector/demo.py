@@ -95,6 +95,7 @@ def _serve(args: argparse.Namespace, stack: ExitStack, engine: Engine, other: En
     from detector.web.folder import own_folder
 
     stack.enter_context(own_folder())
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it tells of every malformed upload
     from detector.web.serve import serve  # only now: gradio looks for its folder when it is imported
 
     named = args.weights.name if args.weights else (DEFAULT_WEIGHTS if args.engine == ENGINES[0] else "two-step")

@@ -44,7 +44,7 @@ _OPEN = re.compile(
 )
 _INSIDE = re.compile(
     r"/(?:logout|config/?|gradio_api/(?:(?:info|openapi\.json|token|startup-events|queue/(?:join|data|status)|cancel|reset"
-    r"|component_server|upload|upload_progress)/?|call/.*|heartbeat/[\w-]{1,64}|file[=/](?![\w.+-]{2,}:).*))"
+    r"|component_server|upload|upload_progress)/?|(?:call|run|api)/.*|heartbeat/[\w-]{1,64}|file[=/](?![\w.+-]{2,}:).*))"
 )
 _STREAM = re.compile(r"/gradio_api/(?:(heartbeat)/|queue/data|upload_progress|call/.*/)")
 

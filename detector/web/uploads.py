@@ -75,6 +75,11 @@ def check_inputs(demo: gr.Blocks, store: Store) -> None:
             return await before(function, inputs, state, *others, **more)
         except ValidationError as error:
             raise gr.Error("A file must be described as gradio_client does", print_exception=False) from error
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise gr.Error("The values do not fit: see /gradio_api/info", print_exception=False) from error
         finally:
             _empty(state, function.inputs)
 
