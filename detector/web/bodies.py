@@ -6,7 +6,10 @@ import json
 import re
 from typing import Any
 
-__all__ = ["limit_of", "problem_of"]
+__all__ = ["MESSAGE", "UPLOAD", "limit_of", "message_of"]
+
+MESSAGE = "mask-detector message"
+"""Under this name the guard leaves in a request's scope what its JSON says."""
 
 UPLOAD = "/gradio_api/upload"
 SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -24,24 +27,28 @@ def limit_of(path: str, upload: int, other: int) -> int:
     return upload if path == UPLOAD else 1 << 16 if path == "/login" else other
 
 
-def problem_of(body: bytes) -> str:
-    """Why a JSON body is not looked at further, in one line, or ""."""
+def message_of(body: bytes) -> dict[str, Any]:
+    """What a JSON body says.
+
+    Raises:
+        ValueError: why it is not looked at further, in one line.
+    """
     if body.count(b"[") + body.count(b"{") > CONTAINERS:
-        return "the JSON has too many lists and objects"
+        raise ValueError("the JSON has too many lists and objects")
     try:
         message = json.loads(body)
-    except (ValueError, RecursionError):
-        return "the request is no JSON"
+    except (ValueError, RecursionError) as error:
+        raise ValueError("the request is no JSON") from error
     if not isinstance(message, dict):
-        return "the JSON must be an object"
+        raise ValueError("the JSON must be an object")
     session = message.get("session_hash")
     if session is not None and not (isinstance(session, str) and SESSION.fullmatch(session)):
-        return "session_hash must be 1 to 64 letters, digits, - or _"
+        raise ValueError("session_hash must be 1 to 64 letters, digits, - or _")
     if _is_deep(message, DEPTH):
-        return f"the JSON is more than {DEPTH} levels deep"
+        raise ValueError(f"the JSON is more than {DEPTH} levels deep")
     if (_ODD.search(body) or b"\0" in body) and _has_odd_text(message):
-        return "a text in the JSON holds a character that cannot be written"
-    return ""
+        raise ValueError("a text in the JSON holds a character that cannot be written")
+    return message
 
 
 def _is_deep(value: Any, left: int) -> bool:

@@ -6,7 +6,6 @@ some write files, fetch addresses or keep a connection busy for whoever asks.
 
 from __future__ import annotations
 
-import errno
 import logging
 import re
 from collections import Counter
@@ -17,12 +16,13 @@ from math import ceil
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from detector.web.bodies import UPLOAD, limit_of, problem_of
+from detector.web.bodies import MESSAGE, UPLOAD, limit_of, message_of
 from detector.web.login import LoginBrake
 from detector.web.names import Names, household, is_local
+from detector.web.session_guard import refusal
 
 __all__ = ["Guard", "malformed"]
 
@@ -94,8 +94,7 @@ class Guard:
                 await exchange.refuse(scope, _too_large(exchange.limit))
                 return
             # Gradio's, which has answered already, or whose answer has begun: that is ended.
-            log.warning("a request to %.30r ended with %s", scope["path"], type(error).__name__)
-            log.debug("it was", exc_info=True)
+            log.debug("a request to %.30r ended with %s", scope["path"], type(error).__name__, exc_info=True)
             with suppress(Exception):
                 await send({"type": "http.response.body", "body": b""})
 
@@ -172,9 +171,10 @@ class Guard:
                 if len(body) > SMALL and self._held > MAX_HELD:
                     raise _Refused(503, "too many people use this page right now: try again", {"Retry-After": "5"})
                 more = message.get("more_body", False)
-            problem = problem_of(bytes(body))
-            if problem:
-                raise _Refused(400, problem)
+            try:
+                scope[MESSAGE] = message_of(bytes(body))
+            except ValueError as error:
+                raise _Refused(400, str(error)) from error
             await self.app(scope, _Replayed(bytes(body), exchange.receive), exchange.send)
         finally:
             self._held -= len(body)
@@ -238,9 +238,7 @@ def _too_large(limit: int) -> _Refused:
     return _Refused(413, f"at most {limit // MEGABYTE or 1} MB in one request")
 
 
-async def malformed(request: HTTPConnection, error: Exception) -> PlainTextResponse:
+async def malformed(request: HTTPConnection, error: Exception) -> Response:
     """The answer to a request that Gradio's own code stumbles over, or for which the disk has no room."""
-    log.info("a request to %.30r ended with %s", request.url.path, type(error).__name__)
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return PlainTextResponse("507 Insufficient Storage: this computer has no room for files right now\n", 507)
-    return PlainTextResponse("400 Bad Request: this page cannot do anything with that\n", 400)
+    log.debug("a request to %.30r ended with %s", request.url.path, type(error).__name__, exc_info=error)
+    return refusal(error) or PlainTextResponse("400 Bad Request: this page cannot do anything with that\n", 400)

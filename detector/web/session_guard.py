@@ -1,4 +1,4 @@
-"""What stands before Gradio's routes: to each visitor their own session, files of this page only, and a full disk said.
+"""What stands behind the doors: to each visitor their own session, files of this page only, and a full disk said.
 
 Gradio takes whoever names a session's hash for its visitor. Here a session belongs to the browser that used it first,
 which a cookie that no script can read tells from all others; a program without cookies is told by its address.
@@ -10,17 +10,17 @@ import errno
 import json
 import re
 import secrets
-from collections.abc import Iterator
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from detector.web.bodies import MESSAGE
 from detector.web.film import MAX_BYTES
 from detector.web.store import MEGABYTE, FullError
 from detector.web.visitors import OWNER, Visitors
 
-__all__ = ["SessionGuard"]
+__all__ = ["SessionGuard", "refusal"]
 
 COOKIE = "mask-detector"
 TOKEN = re.compile(r"[\w-]{32,64}", re.ASCII)
@@ -29,16 +29,7 @@ SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
 LENGTH = re.compile("[0-9]{1,15}")
 LARGEST = MAX_BYTES + MEGABYTE  # with what stands around the file
 
-MAX_JSON = 32 * MEGABYTE
-"""Bytes of a request that is no upload; a picture that a program sends inside one may have 24 MB."""
-
 API = "/gradio_api/"
-PLAIN = re.compile(
-    "info/?|openapi.json|user/?|token/?|login_check/?|app_id/?|startup-events|theme.css|queue/(status|data)"
-    "|upload_progress|call/(v2/)?[^/]+/[^/]+"
-)
-POSTED = re.compile("(run|api|call|call/v2)/[^/]+/?|queue/join|cancel|reset/?|component_server/?")
-"""All that the page and programs need. The rest of Gradio's is not: deep links, recordings, proxies, previews."""
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -85,10 +76,10 @@ class SessionGuard:
         try:
             await self._serve(request, receive, answer)
         except (FullError, _RefusedError, OSError) as error:
-            refusal = _refusal(error)
-            if begun or refusal is None:
+            answered = refusal(error)
+            if begun or answered is None:
                 raise
-            await refusal(scope, receive, answer)
+            await answered(scope, receive, answer)
 
     async def _serve(self, request: Request, receive: Receive, send: Send) -> None:
         scope, method, path = request.scope, request.method, request.scope["path"]
@@ -98,23 +89,20 @@ class SessionGuard:
         route = path[len(API) :]
         for session in request.query_params.getlist("session_hash"):
             self._admit(session, request)
+        session = scope.get(MESSAGE, {}).get("session_hash")
+        if session is not None:
+            self._admit(session, request)
         if method == "POST" and route.rstrip("/") == "upload":
             await self._upload(request, receive, send)
-        elif method == "POST" and POSTED.fullmatch(route):
-            await self._posted(request, receive, send)
         elif method == "GET" and route.startswith("heartbeat/"):
             session = route.removeprefix("heartbeat/")
             self._admit(session, request)
             with self.visitors.page(session, scope[OWNER]):
                 await self.app(scope, receive, send)
-        elif method in {"GET", "HEAD"} and route.startswith(("file=", "file/")):
-            if not self._may_read(route[len("file=") :], scope[OWNER]):
-                raise _RefusedError(403, "File not allowed")
-            await self.app(scope, receive, send)
-        elif method in {"GET", "HEAD", "OPTIONS"} and PLAIN.fullmatch(route):
-            await self.app(scope, receive, send)
+        elif route.startswith(("file=", "file/")) and not self._may_read(route[len("file=") :], scope[OWNER]):
+            raise _RefusedError(403, "File not allowed")
         else:
-            raise _RefusedError(404, "Not Found")
+            await self.app(scope, receive, send)
 
     def _admit(self, session: object, request: Request) -> None:
         if not isinstance(session, str) or not SESSION.fullmatch(session):
@@ -126,44 +114,11 @@ class SessionGuard:
         """An upload, for who knows the hash of its content; a result, for whose it is."""
         return self.visitors.store.key(path) is not None or self.visitors.store.owner(path) == owner
 
-    async def _posted(self, request: Request, receive: Receive, send: Send) -> None:
-        body = bytearray()
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            body += message.get("body", b"")
-            if len(body) > MAX_JSON:
-                raise _RefusedError(413, f"A request may have {MAX_JSON // MEGABYTE} MB: send files to /upload first")
-            more = message.get("more_body", False)
-        try:
-            said = json.loads(body)
-        except (ValueError, RecursionError) as error:
-            raise _RefusedError(400, "Invalid JSON body.") from error
-        if isinstance(said, dict) and said.get("session_hash") is not None:
-            self._admit(said["session_hash"], request)
-        again: Iterator[Message] = iter([{"type": "http.request", "body": bytes(body), "more_body": False}])
-        del body, said
-
-        async def replayed() -> Message:
-            return next(again, None) or await receive()
-
-        await self.app(request.scope, replayed, send)
-
     async def _upload(self, request: Request, receive: Receive, send: Send) -> None:
         store, owner = self.visitors.store, request.scope[OWNER]
         length = request.headers.get("content-length", "")
-        left = size = int(length) if LENGTH.fullmatch(length) else LARGEST  # a proxy may leave it out
+        size = int(length) if LENGTH.fullmatch(length) else LARGEST  # a proxy may leave it out
         status, said = 0, bytearray()
-
-        async def counted() -> Message:
-            nonlocal left
-            message = await receive()
-            left -= len(message.get("body", b""))
-            if left < 0:
-                raise _RefusedError(413, f"An upload may have {MAX_BYTES // MEGABYTE} MB")
-            return message
 
         async def noted(message: Message) -> None:
             nonlocal status
@@ -174,10 +129,10 @@ class SessionGuard:
             await send(message)
 
         with store.arriving(owner, size):
-            await self.app(request.scope, counted, noted)
+            await self.app(request.scope, receive, noted)
 
 
-def _refusal(error: Exception) -> Response | None:
+def refusal(error: Exception) -> Response | None:
     """What is said instead of "Internal Server Error"; None for an error that is none of a visitor's or the disk's."""
     if isinstance(error, _RefusedError):
         return JSONResponse({"detail": str(error)}, error.status)
