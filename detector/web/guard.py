@@ -43,7 +43,7 @@ _OPEN = re.compile(
     r"|gradio_api/(?:login_check|app_id|user|theme\.css)/?)?"
 )
 _INSIDE = re.compile(
-    r"/(?:logout|config/?|gradio_api/(?:(?:info|openapi\.json|token|startup-events|queue/(?:join|data|status)|cancel|reset"
+    r"/(?:logout|config/?|gradio_api/(?:(?:info|openapi\.json|token|queue/(?:join|data|status)|cancel|reset"
     r"|component_server|upload|upload_progress)/?|(?:call|run|api)/.*|heartbeat/[\w-]{1,64}|file[=/](?![\w.+-]{2,}:).*))"
 )
 _STREAM = re.compile(r"/gradio_api/(?:(heartbeat)/|queue/data|upload_progress|call/.*/)")
@@ -110,6 +110,8 @@ class Guard:
                 raise _Refused(401, "log in first")
             if not _INSIDE.fullmatch(path):
                 raise _Refused(404, "there is nothing here")
+        if path == "/logout":
+            scope["query_string"] = b"all_session=false"  # else one visitor's would end everyone's
         exchange.limit = limit_of(path, self._max_upload, MAX_MESSAGE)
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length[:20]) > exchange.limit:
@@ -119,10 +121,8 @@ class Guard:
             await self._stream(scope, exchange, address)
         elif path.removesuffix("/") == UPLOAD:
             await self.app(scope, exchange.receive, exchange.send)
-        elif path.removesuffix("/") == "/login":
-            await self._login(scope, exchange, address)
         else:
-            await self._message(scope, exchange)
+            await self._message(scope, exchange, address)
 
     async def _stream(self, scope: Scope, exchange: _Exchange, address: str) -> None:
         """A request that may be answered without end."""
@@ -144,7 +144,7 @@ class Guard:
             self._streams.subtract(kind for kind, _ in kinds)
             self._streams = +self._streams
 
-    async def _login(self, scope: Scope, exchange: _Exchange, address: str) -> None:
+    async def _login(self, scope: Scope, exchange: _Exchange, body: bytes, address: str) -> None:
         async with self._brake.attempt(address) as attempt:
             if attempt.refused_s:
                 seconds = ceil(attempt.refused_s)
@@ -156,10 +156,10 @@ class Guard:
                     attempt.right = message["status"] == 200
                 await exchange.send(message)
 
-            await self.app(scope, exchange.receive, watch)
+            await self.app(scope, _Replayed(body, exchange.receive), watch)
 
-    async def _message(self, scope: Scope, exchange: _Exchange) -> None:
-        """A request in JSON is read whole, looked at, and handed on."""
+    async def _message(self, scope: Scope, exchange: _Exchange, address: str) -> None:
+        """A request that is read whole, looked at, and handed on: nobody waits for one that only trickles in."""
         body, more = bytearray(), True
         try:
             while more:
@@ -171,6 +171,9 @@ class Guard:
                 if len(body) > SMALL and self._held > MAX_HELD:
                     raise _Refused(503, "too many people use this page right now: try again", {"Retry-After": "5"})
                 more = message.get("more_body", False)
+            if scope["path"].removesuffix("/") == "/login":
+                await self._login(scope, exchange, bytes(body), address)
+                return
             try:
                 scope[MESSAGE] = message_of(bytes(body))
             except ValueError as error:

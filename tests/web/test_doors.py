@@ -249,6 +249,15 @@ def test_guessing_is_slowed_and_the_door_stays_open_for_the_right_password(guard
     assert PASSWORD not in guarded.said()
 
 
+def test_who_logs_out_ends_no_other_visit(guarded: Attacked) -> None:
+    with guarded.client() as one, guarded.client() as other:
+        for client in (one, other):
+            assert log_in(client, PASSWORD, "198.51.100.8").status_code == 200
+        assert one.get("/logout").status_code == 302
+        assert one.get("/config").status_code == 401
+        assert other.get("/config").status_code == 200
+
+
 def test_many_addresses_together_cannot_guess_faster_than_one_a_second(guarded: Attacked) -> None:
     with guarded.client() as friend:
         assert log_in(friend, PASSWORD, "198.51.100.7").status_code == 200

@@ -82,6 +82,7 @@ def test_a_body_that_trickles_is_given_up(page: Attacked) -> None:
     kinds = [
         (b"/gradio_api/upload", b"multipart/form-data; boundary=x"),
         (b"/gradio_api/queue/join", b"application/json"),
+        (b"/login", b"application/x-www-form-urlencoded"),
     ]
     with ExitStack() as stack:
         slow = [stack.enter_context(page.connect(head % kind)) for kind in kinds for _ in range(20)]
