@@ -80,7 +80,7 @@ def attacked(
         )  # fmt: skip
     page = Attacked(port, folder, process, host or "127.0.0.1")
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while "Ctrl-C ends it" not in page.said():
             assert process.poll() is None, f"it ended: {page.said()}"
             assert time.monotonic() < end, page.said()
