@@ -19,6 +19,8 @@ from .conftest import ROOT, eventually, started
 
 SIX = ROOT / "data/images/video_call_six.jpg"
 MEGABYTE = 2**20
+HEAD = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n'
+TAIL = b"\r\n--x--\r\n"
 
 
 def pages(place: Path) -> list[Path]:
@@ -133,15 +135,18 @@ def test_a_full_disk_is_said_in_one_line_and_the_page_goes_on(small_disk: Path) 
         halfway = threading.Event()
 
         def body() -> Iterator[bytes]:
-            yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n' + bytes(MEGABYTE)
+            yield HEAD + bytes(MEGABYTE)
             eventually(lambda: any(part.stat().st_size for part in small_disk.glob("*/tmp*")))
             with filler.open("wb") as file:
                 while file.write(bytes(4096)) and file.tell() < 14 * MEGABYTE and _free(small_disk):
                     file.flush()
             halfway.set()
-            yield bytes(3 * MEGABYTE) + b"\r\n--x--\r\n"
+            yield bytes(3 * MEGABYTE) + TAIL
 
-        mime = {"content-type": "multipart/form-data; boundary=x", "content-length": str(4 * MEGABYTE + 83)}
+        mime = {
+            "content-type": "multipart/form-data; boundary=x",
+            "content-length": str(len(HEAD + TAIL) + 4 * MEGABYTE),
+        }
         refused = ben.http.post("/gradio_api/upload", content=body(), headers=mime)
         assert halfway.is_set()
         assert (refused.status_code, len(refused.text.splitlines())) == (507, 1), refused.text
@@ -189,7 +194,7 @@ def test_uploads_that_nobody_looks_at_are_bounded_and_go(small_disk: Path) -> No
 
 def test_an_upload_that_breaks_off_goes(tmp_path: Path) -> None:
     def body() -> Iterator[bytes]:
-        yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.mp4"\r\n\r\n' + bytes(MEGABYTE)
+        yield HEAD + bytes(MEGABYTE)
         eventually(lambda: any(tmp_path.glob("*/tmp*")))
         raise ConnectionAbortedError
 
