@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from detector.errors import DetectorError, SourceError
+from detector.errors import DetectorError, OutputError, SourceError
 from detector.evaluation.chart import Chart, Series, draw_chart, ticks_up_to
 from detector.media.frames import Frame, Source
 from detector.media.outputs import Annotator
@@ -24,6 +25,8 @@ from detector.web.uploads import Upload
 from detector.web.visitors import Visitor, Visitors, owner_of
 
 __all__ = ["MAX_BYTES", "MAX_SECONDS", "MAX_SIDE", "FilmDesk", "timeline"]
+
+log = logging.getLogger(__name__)
 
 MAX_SECONDS = 120
 MAX_BYTES = 200 * MEGABYTE
@@ -90,6 +93,9 @@ class FilmDesk:
                     visitor.stop.set()
                 try:
                     answer = self._watch(visitor, upload, engine, (conf, overlap), progress)
+                except (OSError, OutputError):  # whose messages have paths of this computer
+                    log.exception("a result cannot be written")
+                    answer = _nothing(problem(f"{upload.name}: there is no room for its result here: try again later"))
                 except DetectorError as error:
                     answer = _nothing(problem(str(error)))
         yield answer
