@@ -178,4 +178,4 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def _fraction(value: object) -> float:
-    return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) else 0.25
+    return float(min(1, max(0, value))) if isinstance(value, int | float) else 0.25
