@@ -105,6 +105,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _command(args: argparse.Namespace) -> int:
+    with _cli.engine_from(args) as engine:
+        args.conf, engine.conf = engine.conf, min(engine.conf, FLOOR)  # None before, where the weights decide
+        return _prelabel(args, engine)
+
+
+def _prelabel(args: argparse.Namespace, engine: Engine) -> int:
     _check_flags(args)
     labels = LabelFolder(args.out, args.force, args.refresh, args.background, args.dry_run)
     pictures = images.list_images(args.images)
@@ -114,7 +120,7 @@ def _command(args: argparse.Namespace) -> int:
         make_folder(args.out)
     wanted, outcomes = _sort_out(pictures, labels)
     try:
-        outcomes += _label(wanted, labels, args) if wanted else []
+        outcomes += [_label_one(path, labels, args, engine) for path in _cli.progress_bar(wanted, "finding faces")]
     finally:  # after Ctrl-C too: what is not in the list counts as a person's
         if not args.dry_run:
             write_record(args.out, labels.unseen())
@@ -153,13 +159,6 @@ def _sort_out(pictures: Sequence[Path], labels: LabelFolder) -> tuple[list[Path]
         else:
             wanted.append(picture)
     return wanted, outcomes
-
-
-def _label(wanted: Sequence[Path], labels: LabelFolder, args: argparse.Namespace) -> list[Outcome]:
-    """Find the faces of each image and write its label file."""
-    floor = argparse.Namespace(**{**vars(args), "conf": min(args.conf, FLOOR)})
-    with _cli.engine_from(floor) as engine:
-        return [_label_one(path, labels, args, engine) for path in _cli.progress_bar(wanted, "finding faces")]
 
 
 def _label_one(path: Path, labels: LabelFolder, args: argparse.Namespace, engine: Engine) -> Outcome:

@@ -19,9 +19,10 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime as ort
 
+from detector.engines.calibration import Calibration
 from detector.errors import ModelError, ProviderError
 
-__all__ = ["ModelMetadata", "OnnxSession", "available_threads"]
+__all__ = ["DEFAULT_CONF", "ModelMetadata", "OnnxSession", "available_threads"]
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,9 @@ PROVIDERS = {
 AUTO_ORDER = ("cuda", "directml")
 """What ``auto`` tries before the CPU. CoreML and OpenVINO compile anew for each input shape, so they are by name."""
 
+DEFAULT_CONF = 0.25
+"""Faces that are at least this sure are shown, where neither a person nor the network's file says otherwise."""
+
 
 @dataclass(frozen=True)
 class ModelMetadata:
@@ -45,6 +49,8 @@ class ModelMetadata:
         stride: the input's sides are multiples of this, px.
         imgsz: the size the network was trained at, px, or None.
         end2end: whether the head drops double boxes itself.
+        conf: faces that are at least this sure are shown, where nobody says otherwise.
+        calibration: what makes confidences of the network's scores, or None.
         raw: all entries as they stand in the file.
     """
 
@@ -52,24 +58,30 @@ class ModelMetadata:
     stride: int
     imgsz: int | None
     end2end: bool
+    conf: float
+    calibration: Calibration | None
     raw: dict[str, str] = field(repr=False)
 
     @classmethod
     def parse(cls, raw: dict[str, str], source: str) -> ModelMetadata:
-        """Read ultralytics' entries (Python literals in strings).
+        """Read ultralytics' entries (Python literals in strings), and ours.
 
         Raises:
             ModelError: an entry is there and cannot be understood.
         """
         try:
             names = ast.literal_eval(raw.get("names", "{}"))
-            names = [names[index] for index in range(len(names))]
+            names = tuple(str(names[index]) for index in range(len(names)))
             imgsz = ast.literal_eval(raw.get("imgsz", "None"))
             stride = int(raw.get("stride", "32"))
             end2end = raw.get("end2end", "False").lower() == "true"
             size = max(imgsz) if isinstance(imgsz, list | tuple) else imgsz
-            return cls(tuple(map(str, names)), stride, None if size is None else int(size), end2end, dict(raw))
-        except (ValueError, SyntaxError, KeyError, TypeError) as error:
+            conf = float(raw.get("conf", DEFAULT_CONF))
+            if not 0 <= conf <= 1:
+                raise ValueError(f"conf {conf} is not between 0 and 1")
+            calibration = Calibration.parse(raw["calibration"], len(names)) if "calibration" in raw else None
+            return cls(names, stride, None if size is None else int(size), end2end, conf, calibration, dict(raw))
+        except (ValueError, SyntaxError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise ModelError(f"{source}: its metadata is damaged ({error}): export it again") from error
 
 

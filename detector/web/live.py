@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from detector.detections import CLASSES
+from detector.engines import DEFAULT_CONF
 from detector.errors import DetectorError, SourceError
 from detector.media import images
 from detector.web.bench import Bench, narrowed
@@ -122,4 +123,4 @@ def _decode(jpeg: object) -> images.Image:
 
 
 def _fraction(value: object) -> float:
-    return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) else 0.25
+    return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) else DEFAULT_CONF

@@ -54,17 +54,17 @@ HEAD = """<div class="head"><h1>Mask detector</h1>
 </div>"""
 
 
-def build_demo(engine: Engine, other: Engine | None = None, *, conf: float = 0.25, model: str = "") -> gr.Blocks:
+def build_demo(engine: Engine, other: Engine | None = None, *, conf: float | None = None, model: str = "") -> gr.Blocks:
     """The demo as Gradio blocks, to be launched or mounted in another application.
 
     Args:
         engine: what answers first. The demo sets its ``conf``; it stays the caller's to close.
         other: a second engine, for the switch between them and the comparison.
-        conf: where the sliders stand at first, 0 to 1.
+        conf: where the sliders stand at first, 0 to 1; the engine's own by default.
         model: what the footer calls the network.
     """
-    bench, visitors = Bench(engine, other), Visitors()
-    conf = min(max(conf, FLOOR), HIGHEST)
+    conf = min(max(engine.conf if conf is None else conf, FLOOR), HIGHEST)
+    bench, visitors = Bench(engine, other), Visitors()  # which lowers the engines' own
     with gr.Blocks(title="Mask detector", analytics_enabled=False, delete_cache=(CLEAN_EVERY_S, KEPT_S)) as demo:
         gr.HTML(STYLE + HEAD)
         with gr.Tabs():
