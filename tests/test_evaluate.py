@@ -19,8 +19,9 @@ from lxml import etree
 from detector import evaluate
 from detector.data import dataset, voc
 from detector.data.report import Report
-from detector.engines import load_engine
+from detector.engines import SingleStage, load_engine
 from detector.errors import AnnotationError
+from detector.evaluation.calibrate import uncalibrated
 from detector.evaluation.chart import Chart, Series, draw_chart, ticks_up_to
 from detector.evaluation.contenders import Contender, find
 from detector.evaluation.labelled import load_voc, load_yolo
@@ -98,7 +99,8 @@ def test_the_sample_is_measured_without_any_flag(sample: Path) -> None:
     content = figures(sample / "f.json")
     assert content["images"] == len(images.list_images(DATA / "images"))
     assert content["average_precision"]["with_mask"]["ap50"] >= 0.9
-    assert content["at_chosen_threshold"]["threshold"] == 0.25
+    with load_engine(threads=1) as engine:
+        assert content["at_chosen_threshold"]["threshold"] == engine.conf
     best, chosen = (content[f"at_{which}_threshold"]["all"] for which in ("best", "chosen"))
     assert best["right_less_wrong_less_false"] >= chosen["right_less_wrong_less_false"]
 
@@ -297,6 +299,9 @@ def test_a_calibrated_copy_says_how_often_it_is_right(tmp_path: Path, capsys: py
         again = [*flags, str(out), "--calibrate", str(out), "--force", "--json", str(tmp_path / "f.json")]
         assert evaluate.main(again) == 0  # and a second time changes nothing
         assert figures(tmp_path / "f.json")["expected_calibration_error"] < 0.02
+    with SingleStage(uncalibrated(out), conf=0.0) as own, SingleStage(network, conf=0.0) as before:
+        picture = np.zeros((64, 64, 3), np.uint8)
+        assert own(picture).confidence.tolist() == before(picture).confidence.tolist()
     assert onnx_metadata(out).keys() - onnx_metadata(network).keys() == {"calibration", "conf"}
 
 

@@ -14,7 +14,7 @@ from detector.evaluation.text import number
 from detector.media.images import write_bytes
 from detector.scoring import Matches, best_threshold, calibration_error, fit, recalibrated, reliability
 
-__all__ = ["calibrate", "import_onnx"]
+__all__ = ["calibrate", "import_onnx", "uncalibrated"]
 
 
 def import_onnx() -> None:
@@ -23,6 +23,21 @@ def import_onnx() -> None:
         import onnx  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("onnx", "train") from error
+
+
+def uncalibrated(network: Path) -> bytes:
+    """A network whose confidences are its own scores, as other programs see them.
+
+    Raises:
+        MissingExtraError: onnx is not installed.
+    """
+    import_onnx()
+    import onnx
+
+    model = onnx.load(network)
+    entries = {entry.key: entry.value for entry in model.metadata_props if entry.key != "calibration"}
+    onnx.helper.set_model_props(model, entries)
+    return bytes(model.SerializeToString())
 
 
 def calibrate(network: Path, out: Path, matches: Matches) -> str:
