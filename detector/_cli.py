@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -98,6 +101,13 @@ def engine_from(args: argparse.Namespace) -> Engine:
     )  # fmt: skip
 
 
+def add_trust_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag of the commands that load checkpoints."""
+    parser.add_argument(
+        "--trust", action="store_true", help="let a checkpoint (.pt) run the code in it: only of makers you trust"
+    )
+
+
 def fraction(text: str) -> float:
     """A flag's value from 0 to 1."""
     value = float(text)
@@ -156,12 +166,14 @@ def run_command(
     """Parse ``argv``, set logging up, run ``command`` and turn what a user can cause into an exit code.
 
     Returns:
-        The command's own code, 2 after one line on stderr for a :class:`DetectorError`, 130 after Ctrl-C.
+        The command's own code, 2 after one line on stderr for a :class:`DetectorError`, 130 after Ctrl-C or
+        another signal that asks for the end.
     """
     args = parser.parse_args(argv)
     set_up_logging(verbose=args.verbose)
     try:
-        return command(args)
+        with _stopped_by_signals():
+            return command(args)
     except DetectorError as error:
         print(f"error: {error}", file=sys.stderr)
         log.debug("where it came from:", exc_info=True)
@@ -172,3 +184,28 @@ def run_command(
     except BrokenPipeError:  # the reader of our stdout went away (| head): not an error, and nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """A service manager's stop, or a terminal that is closed, ends a command as Ctrl-C does: every file is finished.
+
+    A signal that is ignored (``nohup``) stays so; and only the first one counts, so that the end is not cut off.
+    """
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []  # Python forbids it there: whoever started the thread decides
+    mine = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+
+    def stop(*_: object) -> None:
+        for number in mine:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in mine:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, signal.SIG_DFL)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shutil
 import sys
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from detector.training.crop_folder import read_crop_folder
 from detector.training.crops import write_crops
 from detector.training.export import install
 from detector.training.imagenet import BACKBONES, load_imagenet
-from detector.training.single_stage import last_checkpoint, new_run
+from detector.training.single_stage import last_checkpoint, run_folder
 from detector.training.two_step_export import export_classifier
 
 __all__ = ["FLAGS", "add_flags", "train_two_step"]
@@ -55,26 +54,23 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def train_two_step(args: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
     _check_flags(args)
-    run = args.resume or new_run(args.runs, args.name)
-    progress = TrainingProgress()
-    try:
-        if args.resume:
-            trained = two_step.resume(run, device=args.device, progress=progress)
-        else:
-            trained = _train_new(args, run, progress)
-    except KeyboardInterrupt:
-        if last_checkpoint(run):
-            resume = f"python -m detector.train --engine two-step --resume {run}"
-            print(f"stopped; the last whole epoch is kept. Go on with: {resume}", file=sys.stderr)
-        else:
-            print("stopped before the first epoch was complete: there is nothing to go on from", file=sys.stderr)
-        return _cli.EXIT_INTERRUPTED
-    finally:
-        if not args.resume and not last_checkpoint(run):  # nothing but the crops: made above, and of no more use
-            shutil.rmtree(run, ignore_errors=True)
-    print(trained.report)
-    print(f"trained in {clock(trained.seconds)}; curves: {trained.curves}; best checkpoint: {trained.best}")
-    exported = export_classifier(trained.best, run / f"{NETWORK}.onnx", trained.examples[:PARITY_CROPS])
+    with run_folder(args.resume, args.runs, args.name) as run:
+        progress = TrainingProgress()
+        try:
+            if args.resume:
+                trained = two_step.resume(run, device=args.device, progress=progress)
+            else:
+                trained = _train_new(args, run, progress)
+        except KeyboardInterrupt:
+            if last_checkpoint(run):
+                resume = f"python -m detector.train --engine two-step --resume {run}"
+                print(f"stopped; the last whole epoch is kept. Go on with: {resume}", file=sys.stderr)
+            else:
+                print("stopped before the first epoch was complete: there is nothing to go on from", file=sys.stderr)
+            return _cli.EXIT_INTERRUPTED
+        print(trained.report)
+        print(f"trained in {clock(trained.seconds)}; curves: {trained.curves}; best checkpoint: {trained.best}")
+        exported = export_classifier(trained.best, run / f"{NETWORK}.onnx", trained.examples[:PARITY_CROPS])
     print(exported)
     if args.install:
         for path in install([exported.path], default_weights().parent):

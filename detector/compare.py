@@ -25,8 +25,7 @@ from detector.evaluation.figures import measure
 from detector.evaluation.labelled import LabelledImage
 from detector.evaluation.report import write_report
 from detector.evaluation.timing import COUNTS, cut_faces, time_engines
-from detector.media.images import write_bytes
-from detector.media.outputs import make_folder, refuse_existing
+from detector.files import refuse_existing, write_late
 from detector.scoring import MIN_SIDE
 
 __all__ = ["Comparison", "Contender", "Opener", "build_parser", "compare", "main", "run"]
@@ -141,14 +140,13 @@ def run(args: argparse.Namespace, others: Opener = lambda _: []) -> int:
         comparison = compare(
             contenders, load_images(args), min_side=args.min_side, rounds=args.rounds, progress=_cli.progress_bar
         )
-    for path in outputs:
-        make_folder(path.parent)
     if args.markdown:
-        write_bytes(args.markdown, f"{table(comparison)}\n".encode())
+        write_late(args.markdown, f"{table(comparison)}\n".encode(), replace=args.force)
     else:
         print(table(comparison))
     if args.out:
-        write_bytes(args.out, write_report(comparison, machine(args.threads), _cli.progress_bar).encode())
+        report = write_report(comparison, machine(args.threads), _cli.progress_bar)
+        write_late(args.out, report.encode(), replace=args.force)
     return say_what_is_missing(comparison.unreadable)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -28,6 +28,7 @@ EXAMPLES = """\
   python -m detector.demo                                     on this computer, at http://127.0.0.1:7860
   python -m detector.demo --share --auth guest:secret         with a link that works on a phone, for a week
   python -m detector.demo --host 0.0.0.0                      for everyone in the same network (no webcam: no https)
+  python -m detector.demo --allow-host faces.example.org      behind a proxy that serves it under that name
   python -m detector.demo --weights runs/mine/mask_detector.onnx"""
 
 
@@ -63,6 +64,10 @@ def build_parser() -> argparse.ArgumentParser:
     page.add_argument("--auth", type=_user_and_password, metavar="USER:PASS", help="ask visitors for these first")
     page.add_argument("--host", default="127.0.0.1", help="whom to answer; 0.0.0.0 is everyone who can reach you")
     page.add_argument("--port", type=_port, help="default: the first free one from 7860")
+    page.add_argument(
+        "--allow-host", action="append", default=[], type=_allowed_name, metavar="NAME",
+        help="serve it under this name too, of a proxy in front; may be repeated, * allows all",
+    )  # fmt: skip
     _cli.add_engine_flags(parser)
     return parser
 
@@ -75,7 +80,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _command(args: argparse.Namespace) -> int:
     require_gradio()
     return_memory()
-    signal.signal(signal.SIGTERM, _interrupt)  # a service manager's stop deletes the uploads as Ctrl-C does
     with ExitStack() as stack:
         engine = stack.enter_context(_cli.engine_from(args))
         other = _other(args)
@@ -89,11 +93,14 @@ def _serve(args: argparse.Namespace, stack: ExitStack, engine: Engine, other: En
     from detector.web.folder import own_folder
 
     stack.enter_context(own_folder())
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it tells of every malformed upload
     from detector.web.serve import serve  # only now: gradio looks for its folder when it is imported
 
     named = args.weights.name if args.weights else (DEFAULT_WEIGHTS if args.engine == ENGINES[0] else "two-step")
     page = build_demo(engine, other, conf=args.conf, model=named)
-    served = stack.enter_context(serve(page, host=args.host, port=args.port, auth=args.auth, share=args.share))
+    served = stack.enter_context(
+        serve(page, host=args.host, port=args.port, auth=args.auth, share=args.share, allow_hosts=args.allow_host)
+    )
     print(f"on this computer: {served.local}", flush=True)
     if served.share:
         print(f"for others:       {served.share} (for a week, while this runs)", flush=True)
@@ -127,15 +134,17 @@ def _user_and_password(text: str) -> tuple[str, str]:
     return user, password
 
 
+def _allowed_name(text: str) -> str:
+    if not re.fullmatch(r"\*|[\w.-]+|\[?[0-9a-fA-F:.]+\]?", text):
+        raise argparse.ArgumentTypeError(f"{text} is not a name such as faces.example.org, without https:// and port")
+    return text
+
+
 def _port(text: str) -> int:
     value = int(text)
     if not 1 <= value <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port, 1 to 65535")
     return value
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

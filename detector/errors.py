@@ -26,8 +26,20 @@ __all__ = [
 ]
 
 
+MAX_MESSAGE = 2000
+
+
 class DetectorError(Exception):
-    """Base of all errors that a user can cause and mend."""
+    """Base of all errors that a user can cause and mend.
+
+    The message often quotes a file that a stranger made: control characters are written out, so that it is one line
+    whatever the file holds, and of an endless one the middle is left out, so that the remedy at its end is read.
+    """
+
+    def __init__(self, message: str) -> None:
+        if len(message) > MAX_MESSAGE:
+            message = f"{message[: MAX_MESSAGE // 2]} ... {message[-MAX_MESSAGE // 2 :]}"
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
 
 
 class SourceError(DetectorError):

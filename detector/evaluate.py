@@ -23,14 +23,8 @@ from detector.evaluation.curves import curves, reliability_chart
 from detector.evaluation.figures import Figures, by_set, measure
 from detector.evaluation.labelled import LabelledImage, classes_without_faces, load_faceless, load_voc, load_yolo
 from detector.evaluation.regions import Regions
-from detector.media.images import write_bytes
-from detector.media.outputs import make_folder, refuse_existing
-from detector.scoring import (
-    MIN_SIDE,
-    SAME_FACE_IOU,
-    export_coco,
-    import_coco_eval,
-)
+from detector.files import make_folder, refuse_existing, write_late
+from detector.scoring import MIN_SIDE, SAME_FACE_IOU, export_coco, import_coco_eval
 
 __all__ = ["add_image_flags", "load_images", "main", "measure", "say_what_is_missing"]
 
@@ -175,24 +169,19 @@ def _command(args: argparse.Namespace) -> int:
     if args.json == "-":
         print(content, end="")
     elif args.json:
-        _write(Path(args.json), content)
+        write_late(Path(args.json), content.encode(), replace=args.force)
     if args.curves:
-        _write(args.curves, document(curves(figures)))
+        write_late(args.curves, document(curves(figures)).encode(), replace=args.force)
     if args.reliability:
-        _write(args.reliability, document(reliability_chart(figures)))
+        write_late(args.reliability, document(reliability_chart(figures)).encode(), replace=args.force)
     if args.calibrate:
-        make_folder(args.calibrate.parent)
-        print(calibrate(args.weights or default_weights(), args.calibrate, figures.matches), file=said)
+        network = args.weights or default_weights()
+        print(calibrate(network, args.calibrate, figures.matches, replace=args.force), file=said)
     if args.coco:
         make_folder(args.coco)
         sizes = [(image.title, *image.size) for image in findings.labelled]
-        export_coco(args.coco, examples, sizes, min_side=args.min_side)
+        export_coco(args.coco, examples, sizes, min_side=args.min_side, replace=args.force)
     return say_what_is_missing(findings.unreadable)
-
-
-def _write(path: Path, content: str) -> None:
-    make_folder(path.parent)
-    write_bytes(path, content.encode())
 
 
 def _check_outputs(args: argparse.Namespace) -> None:

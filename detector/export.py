@@ -36,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--images", type=Path, help="folder of images to compare on (default: two are built in)")
     parser.add_argument("--data-note", default="", help="what the network was trained on, for the metadata")
+    _cli.add_trust_flag(parser)
     return _cli.run_command(parser, _command, argv)
 
 
@@ -47,6 +48,7 @@ def _command(args: argparse.Namespace) -> int:
         head=args.head,
         data_note=args.data_note,
         images=list_images(args.images) if args.images else (),
+        trust=args.trust,
     )
     print(summary(done))
     print(f"next: python -m detector.run --source 0 --weights {done.path}")

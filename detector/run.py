@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import logging
 import re
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -26,7 +25,6 @@ from detector.media.sinks import (
     Sink,
     VideoSink,
     WindowSink,
-    free_path,
 )
 from detector.media.sources import Frame, Source, open_source
 from detector.media.stills import StillSource
@@ -183,7 +181,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(args: argparse.Namespace) -> int:
-    signal.signal(signal.SIGTERM, _interrupt)  # a service manager's stop closes files as Ctrl-C does
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(_cli.engine_from(args))
         source = stack.enter_context(open_source(args.source))
@@ -210,9 +207,9 @@ def _result_sinks(args: argparse.Namespace, source: Source, annotate: Annotator)
         sinks.append(ImageSink(args.save, annotate))
         log.info("saving to %s", args.save)
     elif args.save:
-        path = free_path(args.save / f"{_stem(source)}.mp4")
-        sinks.append(VideoSink(path, source.fps, annotate))
-        log.info("saving to %s", path)
+        video = VideoSink(args.save / f"{_stem(source)}.mp4", source.fps, annotate, free=True)
+        sinks.append(video)
+        log.info("saving to %s", video.path)
     return sinks
 
 
@@ -238,10 +235,6 @@ def _stem(source: Source) -> str:
         return Path(source.name).stem
     name = re.sub(r"\W+", "_", source.name.partition("://")[2] or source.name).strip("_")
     return f"{name}_{time.strftime('%Y%m%d_%H%M%S')}"
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

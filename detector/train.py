@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from detector.training import export as exporting
 from detector.training.checkpoint import slim
 from detector.training.folder import adopt, check_folder, describe
 from detector.training.results import TrainingResult
-from detector.training.single_stage import last_checkpoint, new_run, resume, train
+from detector.training.single_stage import last_checkpoint, resume, run_folder, train
 from detector.training.start import DEFAULT_START, find_start
 
 __all__ = ["TrainingResult", "finish", "main", "resume", "train"]
@@ -66,8 +65,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     learning.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
     learning.add_argument(
-        "--resume", type=Path, help="go on with an interrupted run; only --device and --batch apply", metavar="RUN"
+        "--resume",
+        type=Path,
+        help="go on with an interrupted run; only --device, --batch and --trust apply",
+        metavar="RUN",
     )
+    _cli.add_trust_flag(parser)
     _train_two_step.add_flags(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--name", default="train", help="name of the run; taken names get a number")
@@ -76,13 +79,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def finish(result: TrainingResult) -> exporting.Exported:
+def finish(result: TrainingResult, *, trust: bool = False) -> exporting.Exported:
     """Write the best checkpoint into the run folder, small and clean, and export it to a verified ONNX file."""
     data = result.run / "dataset" / "data.yaml"
     checkpoint = result.run / f"{NETWORK}.pt"
-    slim(result.best, checkpoint, data_note=describe(check_folder(data)))
+    slim(result.best, checkpoint, data_note=describe(check_folder(data)), trust=trust)
     pictures = sorted((data.parent / "images" / "val").iterdir())[:PARITY_IMAGES]
-    return exporting.export(checkpoint, checkpoint.with_suffix(".onnx"), images=pictures)
+    return exporting.export(checkpoint, checkpoint.with_suffix(".onnx"), images=pictures, trust=trust)
 
 
 def _command(args: argparse.Namespace) -> int:
@@ -92,22 +95,20 @@ def _command(args: argparse.Namespace) -> int:
     given = [name for name in _train_two_step.FLAGS if getattr(args, name) is not None]
     if given:
         raise TrainingError(f"--{given[0].replace('_', '-')}: is for --engine two-step: add that, or leave it out")
-    run = args.resume or new_run(args.runs, args.name)
-    progress = TrainingProgress()
-    try:
-        if args.resume:
-            result = resume(run, device=args.device, batch=args.batch, listener=progress)
-        else:
-            result = _train_new(args, run, progress)
-    except KeyboardInterrupt:
-        progress.close()
-        _say_how_to_go_on(run)
-        return _cli.EXIT_INTERRUPTED
-    finally:
-        progress.close()
-        if not args.resume and not last_checkpoint(run):  # nothing but the copied data: made above, and of no more use
-            shutil.rmtree(run, ignore_errors=True)
-    exported = finish(result)
+    with run_folder(args.resume, args.runs, args.name) as run:
+        progress = TrainingProgress()
+        try:
+            if args.resume:
+                result = resume(run, device=args.device, batch=args.batch, listener=progress, trust=args.trust)
+            else:
+                result = _train_new(args, run, progress)
+        except KeyboardInterrupt:
+            progress.close()
+            _say_how_to_go_on(run)
+            return _cli.EXIT_INTERRUPTED
+        finally:
+            progress.close()
+        exported = finish(result, trust=args.trust)
     _print_result(result)
     print(summary(exported))
     weights = exported.path
@@ -136,6 +137,7 @@ def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) 
         device=args.device,
         seed=args.seed,
         listener=progress,
+        trust=args.trust,
     )
 
 

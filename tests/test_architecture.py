@@ -21,9 +21,12 @@ COMMANDS = {
     "__main__",
     "__init__",
 }
+IMAGE_PARTS = ("header", "facts", "formats", "jpeg2000", "limits")
 LAYERS = [  # each may import those above it, and its own part
     {"errors", "_heap"},
-    {"detections", "media.images", "media.image_header"},
+    {"workshop"},
+    {"files"},
+    {"detections", "media.images", *(f"media.image_{part}" for part in IMAGE_PARTS)},
     {"media"},
     {"data"},
     {"engines"},

@@ -441,7 +441,7 @@ def test_ctrl_c_leaves_nothing(source: Path, tmp_path: Path) -> None:
     command = [sys.executable, "tools/clean.py", str(source), "--out", str(tmp_path / "out")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        while process.poll() is None and not list(tmp_path.glob(".out.*/images/*")):
+        while process.poll() is None and not list(tmp_path.glob(".*/new/out/images/*")):
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)

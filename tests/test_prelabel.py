@@ -336,6 +336,32 @@ def test_ctrl_c_leaves_whole_files_that_are_all_in_the_list(photos: Photos) -> N
     assert (process.returncode, errors) == (130, "stopped\n")
     written = {path.stem for path in photos.labels.glob("*.xml")}
     assert 0 < len(written) < 3000
-    assert {Path(name).stem for name in photos.unseen()} == written
+    listed = {Path(name).stem for name in photos.unseen()}
+    assert written <= listed
+    assert len(listed) <= len(written) + 1  # listed, and not yet written
     assert all(len(photos.boxes(f"{stem}.xml")) == 1 for stem in written)
+    assert not list(photos.labels.glob(".*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
+def test_after_a_kill_every_label_is_in_the_list_and_the_next_run_goes_on(photos: Photos) -> None:
+    photos.add("0.png")
+    for index in range(1, 300):
+        (photos.images / f"{index}.png").symlink_to(photos.images / "0.png")
+    network = photos.network(FACE)
+    flags = ["--images", photos.images, "--out", photos.labels, "--weights", network]
+    with subprocess.Popen(
+        [sys.executable, ROOT / "tools" / "prelabel.py", *flags], env={**os.environ, "PYTHONPATH": str(ROOT)}
+    ) as process:
+        while process.poll() is None and len(list(photos.labels.glob("*.xml"))) < 5:
+            time.sleep(0.01)
+        assert photos.run("--weights", network) == 2  # two at once
+        process.kill()
+    written = {path.stem for path in photos.labels.glob("*.xml")}
+    assert 5 <= len(written) < 300
+    assert written <= {Path(name).stem for name in photos.unseen()}
+    with (photos.labels / "prelabels.csv").open("ab") as file:
+        file.write(b'"299.png,299.xml')  # what a power cut may leave of a row
+    assert photos.run("--weights", network) == 0
+    assert {Path(name).stem for name in photos.unseen()} == {str(index) for index in range(300)}
     assert not list(photos.labels.glob(".*"))

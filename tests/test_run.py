@@ -148,8 +148,8 @@ def test_without_a_screen_the_run_says_so_and_goes_on(tmp_path: Path, video: Pat
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise under Windows")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_leaves_a_video_that_plays(tmp_path: Path, video: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_stopped_run_leaves_a_video_that_plays(tmp_path: Path, video: Path, name: str) -> None:
     long = tmp_path / "long.mp4"
     with av.open(video) as source, av.open(long, "w") as target:
         stream = target.add_stream("libx264", rate=30)
@@ -169,7 +169,7 @@ def test_a_stopped_run_leaves_a_video_that_plays(tmp_path: Path, video: Path, nu
         if (tmp_path / "faces.csv").exists() and len((tmp_path / "faces.csv").read_text().splitlines()) > 20:
             break
         time.sleep(0.1)
-    process.send_signal(number)
+    process.send_signal(signal.Signals[name])
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     with av.open(tmp_path / "out" / "long.mp4") as container:
@@ -243,3 +243,24 @@ def test_each_command_has_help_and_a_version(name: str) -> None:
             [sys.executable, "-m", f"detector.{name}", flag], cwd=ROOT, capture_output=True, text=True, check=True
         )
         assert words in done.stdout
+
+
+def test_two_runs_with_one_save_lose_nothing(tmp_path: Path, video: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for index in range(8):
+        (photos / f"{index}.jpg").write_bytes((SAMPLE / "collins_bare.jpg").read_bytes())
+    commands = [["--source", str(source), "--save", "out"] for source in (video, video, photos, photos)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "detector.run", *flags], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+        )
+        for flags in commands
+    ]  # fmt: skip
+    assert [process.wait(120) for process in processes] == [0, 0, 0, 0]
+    names = [name for index in range(8) for name in (f"{index}-2.jpg", f"{index}.jpg")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*names, "door-2.mp4", "door.mp4"])
+    for name in ("door.mp4", "door-2.mp4"):
+        with av.open(tmp_path / "out" / name) as container:
+            assert sum(1 for _ in container.decode(video=0)) == 60

@@ -25,8 +25,8 @@ from detector import _cli
 from detector.data.report import Report
 from detector.engines import default_weights
 from detector.errors import AnnotationError, SourceError
+from detector.files import make_folder, refuse_existing, write_late
 from detector.media import images
-from detector.media.outputs import make_folder, refuse_existing
 
 EXAMPLES = """\
   python tools/add_masks.py --out runs/masks --sheet runs/masks.jpg
@@ -105,7 +105,7 @@ def _command(args: argparse.Namespace) -> int:
     if sheet is not None and folder:
         sheet.write()
     if args.report and folder:
-        images.write_bytes(args.report, (json.dumps(_report(outcome, wishes), indent=1) + "\n").encode())
+        write_late(args.report, (json.dumps(_report(outcome, wishes), indent=1) + "\n").encode())
     for line in outcome.skipped:
         print(f"skipped: {line}", file=sys.stderr)
     if outcome.unlabelled:

@@ -22,8 +22,7 @@ from detector.data.report import Report
 from detector.engines import load_engine
 from detector.evaluate import add_image_flags, say_what_is_missing, say_what_was_wrong
 from detector.evaluation.contenders import Contender, Findings, find
-from detector.media.images import write_bytes
-from detector.media.outputs import check_free, make_folder, new_folder, refuse_existing
+from detector.files import check_free, new_folder, refuse_existing, write_late
 from detector.scoring import SHOWN_IOU, TAIL, Example, one_class
 
 log = logging.getLogger("detector.check_labels")
@@ -92,8 +91,7 @@ def _command(args: argparse.Namespace) -> int:
     if not args.dry_run:
         _write(args.out, found[: args.top], earlier, len(findings.labelled))
     if args.report:
-        make_folder(args.report.parent)
-        write_bytes(args.report, _report(found, findings, args).encode())
+        write_late(args.report, _report(found, findings, args).encode())
     _say(found, findings, args)
     return say_what_is_missing(findings.unreadable)
 
@@ -124,9 +122,9 @@ def _look(args: argparse.Namespace) -> tuple[Findings, list[Example]]:
 def _write(out: Path, shown: Sequence[Disagreement], earlier: Sequence[Row], images_seen: int) -> None:
     rows = [row for item, disagreement in enumerate(shown, 1) for row in rows_of(item, disagreement)]
     with new_folder(out, "--out") as folder:
-        write_bytes(folder / "corrections.csv", to_csv([*earlier, *rows]).encode(errors="backslashreplace"))
+        (folder / "corrections.csv").write_bytes(to_csv([*earlier, *rows]).encode(errors="backslashreplace"))
         sheet = write_sheet(shown, earlier, images_seen, _cli.progress_bar)
-        write_bytes(folder / "sheet.html", sheet.encode(errors="backslashreplace"))
+        (folder / "sheet.html").write_bytes(sheet.encode(errors="backslashreplace"))
 
 
 def _report(found: Sequence[Disagreement], findings: Findings, args: argparse.Namespace) -> str:

@@ -88,9 +88,11 @@ def _command(args: argparse.Namespace) -> int:
         from _collect.engines import SearchEngine
     except ImportError as error:
         raise MissingExtraError(error.name or "a package", "tools") from error
-    collection = Collection(args.out)
-    outcomes = outcomes_of(_phrases(args), collection)
-    with SearchEngine(args.engine, licence=args.licence, pause=args.pause, timeout=args.timeout) as engine:
+    with (
+        Collection(args.out, dry_run=args.dry_run) as collection,
+        SearchEngine(args.engine, licence=args.licence, pause=args.pause, timeout=args.timeout) as engine,
+    ):
+        outcomes = outcomes_of(_phrases(args), collection)
         if args.dry_run:
             return _say_what_would_happen(outcomes, args)
         limits = Limits(args.max, args.min_side, args.max_mb * 2**20, args.timeout)

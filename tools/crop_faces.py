@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from detector.evaluation.labelled import load_yolo
 from detector.evaluation.regions import Regions
 from detector.scoring import MIN_SIDE
 from detector.training.crops import write_crops
+from detector.workshop import temporary_folder
 
 EXAMPLES = """\
   python tools/crop_faces.py                                            of the sample in data/
@@ -53,8 +53,8 @@ def _command(args: argparse.Namespace) -> int:
     check_label_flags(args)
     finder = load_finder(args.faces) if args.faces else None
     regions = Regions(args.ignore)
-    with tempfile.TemporaryDirectory(prefix="mask-detector-") as folder:
-        data = args.data or convert(args, Path(folder) / "dataset", _cli.progress_bar)
+    with temporary_folder() as folder:
+        data = args.data or convert(args, folder / "dataset", _cli.progress_bar)
         parts = {
             part: load_yolo(data, part=part, regions=regions, progress=_cli.progress_bar) for part in ("train", "val")
         }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import struct
 import sys
-import tempfile
 import zlib
 from collections.abc import Sequence
 from functools import cache
@@ -27,7 +26,9 @@ from detector._cli import EXIT_OK, make_parser, run_command
 from detector.data import voc
 from detector.detections import CLASSES
 from detector.errors import OutputError
-from detector.media.images import Image, encode, write_bytes
+from detector.files import write_file
+from detector.media.images import Image, encode
+from detector.workshop import temporary_folder
 
 GAP = 6  # px between the views of a picture that has several
 BACKDROP = (38, 34, 32)
@@ -48,17 +49,17 @@ def make_sample(out: Path, *, overwrite: bool = False) -> list[Path]:
         OutputError: a file exists with other contents, or cannot be written.
         MissingExtraError: scikit-image or matplotlib is missing.
     """
-    with tempfile.TemporaryDirectory() as temporary:
+    with temporary_folder() as temporary:
         made = Path(temporary)
         for name in ("images", "annotations"):
             (made / name).mkdir()
         for name, scene in SCENES.items():
             picture, boxes = compose(name, scene)
-            write_bytes(made / "images" / f"{name}.jpg", to_jpeg(picture, scene))
+            (made / "images" / f"{name}.jpg").write_bytes(to_jpeg(picture, scene))
             annotation = voc.Annotation(f"{name}.jpg", "images", scene.size, tuple(boxes), depth=1 if scene.grey else 3)
             voc.write(made / "annotations" / f"{name}.xml", annotation)
         rows = [f"{name}.jpg,{scene.split}" for name, scene in sorted(SCENES.items())]
-        write_bytes(made / "split.csv", "\n".join(["image,split", *rows, ""]).encode())
+        (made / "split.csv").write_bytes("\n".join(["image,split", *rows, ""]).encode())
         return _deliver(made, out, overwrite=overwrite)
 
 
@@ -145,7 +146,7 @@ def _deliver(made: Path, out: Path, *, overwrite: bool) -> list[Path]:
                 raise OutputError(f"{out / file}: exists with other contents: choose another --out or give --overwrite")
         for file in files:
             (out / file).parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(out / file, (made / file).read_bytes())
+            write_file(out / file, (made / file).read_bytes(), replace=True)
     except OSError as error:
         raise OutputError(f"{out}: cannot be written ({error.strerror}): choose another --out") from error
     return [out / file for file in files]

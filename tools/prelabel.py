@@ -7,6 +7,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from detector.data.yolo import CLASSES_TXT
 from detector.detections import CLASSES
 from detector.engines import Engine
 from detector.errors import AnnotationError, OutputError, SourceError
+from detector.files import alone, check_free, make_folder, refuse_existing, write_file, write_late
 from detector.media import images
-from detector.media.outputs import check_free, make_folder, refuse_existing
 
 EXAMPLES = """\
   python tools/prelabel.py --images photos --out labels --review review
@@ -112,25 +113,30 @@ def _command(args: argparse.Namespace) -> int:
 
 def _prelabel(args: argparse.Namespace, engine: Engine) -> int:
     _check_flags(args)
-    labels = LabelFolder(args.out, args.force, args.refresh, args.background, args.dry_run)
     pictures = images.list_images(args.images)
     if not pictures:
         raise AnnotationError(f"{args.images}: no images there: check --images")
     if not args.dry_run:
         make_folder(args.out)
+    with nullcontext() if args.dry_run else alone(args.out):
+        outcomes = _work(pictures, args, engine)
+    if args.report:
+        write_late(args.report, _report(outcomes, args).encode())
+    _say(outcomes, args)
+    return _cli.EXIT_PARTIAL if any(outcome.status == LEFT_OUT for outcome in outcomes) else _cli.EXIT_OK
+
+
+def _work(pictures: Sequence[Path], args: argparse.Namespace, engine: Engine) -> list[Outcome]:
+    labels = LabelFolder(args.out, args.force, args.refresh, args.background, args.dry_run)
     wanted, outcomes = _sort_out(pictures, labels)
     try:
         outcomes += [_label_one(path, labels, args, engine) for path in _cli.progress_bar(wanted, "finding faces")]
-    finally:  # after Ctrl-C too: what is not in the list counts as a person's
+    finally:  # put in order after Ctrl-C too
         if not args.dry_run:
             write_record(args.out, labels.unseen())
     if not args.dry_run:
         _help_labelimg(labels, args)
-    if args.report:
-        make_folder(args.report.parent)
-        images.write_bytes(args.report, _report(outcomes, args).encode())
-    _say(outcomes, args)
-    return _cli.EXIT_PARTIAL if any(outcome.status == LEFT_OUT for outcome in outcomes) else _cli.EXIT_OK
+    return outcomes
 
 
 def _check_flags(args: argparse.Namespace) -> None:
@@ -183,7 +189,7 @@ def _help_labelimg(labels: LabelFolder, args: argparse.Namespace) -> None:
     """The class names that LabelImg offers, and the images in the order to look at them."""
     names = args.out / CLASSES_TXT
     if not names.exists():
-        images.write_bytes(names, "".join(f"{name}\n" for name in CLASSES).encode())
+        write_file(names, "".join(f"{name}\n" for name in CLASSES).encode())
     if args.review:
         unseen = [args.images / entry.image for entry in labels.unseen()]
         link_in_order([path for path in unseen if path.is_file()], args.review)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from detector.engines.weights import FACE_WEIGHTS, default_weights
 from detector.training import face_ssd
 from detector.training.export import install
 from detector.training.imagenet import load_imagenet
-from detector.training.single_stage import last_checkpoint, new_run
+from detector.training.single_stage import last_checkpoint, run_folder
 from detector.training.two_step_export import export_face_ssd
 
 BACKBONE = "mobilenet_v2"
@@ -56,28 +55,25 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _command(args: argparse.Namespace) -> int:
     check_label_flags(args)
-    run = args.resume or new_run(args.runs, args.name)
-    progress = TrainingProgress()
-    try:
-        if args.resume:
-            trained = face_ssd.resume(run, device=args.device, progress=progress)
-        else:
-            trained = _train_new(args, run, progress)
-    except KeyboardInterrupt:
-        if last_checkpoint(run):
-            again = f"python tools/train_face_ssd.py --resume {run}"
-            print(f"stopped; the last whole epoch is kept. Go on with: {again}", file=sys.stderr)
-        else:
-            print("stopped before the first epoch was complete: there is nothing to go on from", file=sys.stderr)
-        return _cli.EXIT_INTERRUPTED
-    finally:
-        if not args.resume and not last_checkpoint(run):  # nothing but the converted data: of no more use
-            shutil.rmtree(run, ignore_errors=True)
-    print(
-        f"recall at 1 false face an image: {trained.recall.recall:.3f} of {trained.recall.faces} faces from 16 px, "
-        f"at a score of {trained.recall.threshold:.3f}; trained in {clock(trained.seconds)}"
-    )
-    exported = export_face_ssd(trained.best, run / FACE_WEIGHTS, trained.examples)
+    with run_folder(args.resume, args.runs, args.name) as run:
+        progress = TrainingProgress()
+        try:
+            if args.resume:
+                trained = face_ssd.resume(run, device=args.device, progress=progress)
+            else:
+                trained = _train_new(args, run, progress)
+        except KeyboardInterrupt:
+            if last_checkpoint(run):
+                again = f"python tools/train_face_ssd.py --resume {run}"
+                print(f"stopped; the last whole epoch is kept. Go on with: {again}", file=sys.stderr)
+            else:
+                print("stopped before the first epoch was complete: there is nothing to go on from", file=sys.stderr)
+            return _cli.EXIT_INTERRUPTED
+        print(
+            f"recall at 1 false face an image: {trained.recall.recall:.3f} of {trained.recall.faces} faces from 16 px, "
+            f"at a score of {trained.recall.threshold:.3f}; trained in {clock(trained.seconds)}"
+        )
+        exported = export_face_ssd(trained.best, run / FACE_WEIGHTS, trained.examples)
     print(exported)
     if args.install:
         for path in install([exported.path], default_weights().parent):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from detector.data import voc
 from detector.data.progress import Progress, silent
 from detector.data.yolo import CLASSES_TXT, YoloBox, read_labels
 from detector.errors import AnnotationError, DetectorError, OutputError
+from detector.files import make_folder, write_file
 from detector.media.images import image_size, list_images
 
 __all__ = ["Converted", "convert"]
@@ -53,30 +54,45 @@ def convert(
 
     Raises:
         AnnotationError: there are no label files, or none can be converted.
-        OutputError: an XML file is there already (and then nothing is written), or cannot be written.
+        OutputError: another XML file is there already (and then nothing is written), or one cannot be written.
     """
     files = sorted(path for path in labels.rglob("*.txt") if path.is_file() and _is_label(path))
     if not files:
         raise AnnotationError(f"{labels}: no .txt label files there: check the folder")
-    targets = [out / path.relative_to(labels).with_suffix(".xml") for path in files]
-    taken = [target for target in targets if target.exists()]
-    if taken and not force:
-        raise OutputError(f"{taken[0]}: is there already ({len(taken)} such files): choose another --out, or --force")
-    written, skipped, boxes = [], [], 0
-    finder = _Images(labels, images)
-    for path, target in progress(list(zip(files, targets, strict=True)), "converting"):
+    finder, skipped, boxes = _Images(labels, images), [], 0
+    made: dict[Path, bytes] = {}
+    for path in progress(files, "converting"):
+        target = out / path.relative_to(labels).with_suffix(".xml")
         try:
             annotation = _annotation(path, finder.find(path), names, min_confidence)
+            made[target] = voc.to_bytes(annotation)
         except DetectorError as error:
             skipped.append(str(error))
             continue
-        _make_folder(target.parent)
-        voc.write(target, annotation)
-        written.append(target)
         boxes += len(annotation.boxes)
-    if not written:
+    if not made:
         raise AnnotationError(f"no label file could be converted; {skipped[0]}")
-    return Converted(tuple(written), boxes, tuple(skipped))
+    _write(made, force=force)
+    return Converted(tuple(made), boxes, tuple(skipped))
+
+
+def _write(made: Mapping[Path, bytes], *, force: bool) -> None:
+    """Write the files, unless others are there; what a run that was cut off has written is the same, and stays."""
+    missing = {target: data for target, data in made.items() if not _has(target, data)}
+    taken = [target for target in missing if target.exists()]
+    if taken and not force:
+        raise OutputError(f"{taken[0]}: is there already ({len(taken)} such files): choose another --out, or --force")
+    for folder in {target.parent for target in made}:
+        make_folder(folder)
+    for target, data in missing.items():
+        write_file(target, data, replace=force)
+
+
+def _has(target: Path, data: bytes) -> bool:
+    try:
+        return target.read_bytes() == data
+    except OSError:
+        return False
 
 
 def _is_label(path: Path) -> bool:
@@ -120,10 +136,3 @@ def _box(path: Path, box: YoloBox, size: tuple[int, int], names: Sequence[str]) 
     # LabelImg's own rule, which counts from 1 here though its pixels begin with 0.
     truncated = int(left) == 1 or int(top) == 1 or int(right) == size[0] or int(bottom) == size[1]
     return voc.Box(names[box.class_id], left, top, right, bottom, truncated=truncated)
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}): choose another --out") from error

@@ -14,14 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector.errors import AnnotationError
-from detector.media.images import write_bytes
+from detector.files import write_file
 
 if TYPE_CHECKING:
     from lxml import etree
 
-__all__ = ["Annotation", "Box", "format_number", "read", "write"]
+__all__ = ["Annotation", "Box", "format_number", "read", "to_bytes", "write"]
 
 MAX_BYTES = 8 * 2**20  # about 25,000 boxes; the largest real files have 2,000
+MAX_NAME = 200  # characters of a class
+MAX_DIGITS = 40  # of a number
 MAX_COORDINATE = 1_000_000  # no image is larger; 1e300 would be clipped to a box that looks real
 ROOT_TAGS = frozenset({"folder", "filename", "path", "size"})
 SIZE_TAGS = frozenset({"width", "height", "depth"})
@@ -94,21 +96,33 @@ def read(path: Path) -> Annotation:
         raise AnnotationError(f"{path}: {error}") from None
 
 
-def write(path: Path, annotation: Annotation) -> None:
-    """Write a file as LabelImg does, so that LabelImg opens it; it appears whole or not at all.
+def to_bytes(annotation: Annotation) -> bytes:
+    """A file as LabelImg writes it, so that LabelImg opens it.
 
     Raises:
         AnnotationError: a name has characters that XML does not allow.
-        OutputError: the file cannot be written.
     """
     from lxml import etree
 
     try:
         root = _element(annotation)
     except ValueError as error:
-        raise AnnotationError(f"{path}: a name has control characters, which XML does not allow: rename it") from error
+        raise AnnotationError(
+            f"{annotation.filename}: a name has control characters, which XML does not allow: rename it"
+        ) from error
     etree.indent(root, space="\t")
-    write_bytes(path, etree.tostring(root, encoding="utf-8") + b"\n")
+    data: bytes = etree.tostring(root, encoding="utf-8") + b"\n"
+    return data
+
+
+def write(path: Path, annotation: Annotation) -> None:
+    """Write :func:`to_bytes` to a file, which appears whole or not at all; an older one is replaced.
+
+    Raises:
+        AnnotationError: a name has characters that XML does not allow.
+        OutputError: the file cannot be written.
+    """
+    write_file(path, to_bytes(annotation), replace=True)
 
 
 def format_number(value: float) -> str:
@@ -126,8 +140,7 @@ def _parse(path: Path) -> etree._Element:
     try:
         root = etree.fromstring(data, _parser())
     except (etree.XMLSyntaxError, LookupError, ValueError) as error:
-        # The parser quotes the file, which may hold anything, at any length.
-        reason = "".join(c if c.isprintable() else " " for c in str(getattr(error, "msg", None) or error))[:150]
+        reason = str(getattr(error, "msg", None) or error)[:150]  # the parser quotes the file
         raise AnnotationError(f"{path}: not well-formed XML ({reason}): save it again in LabelImg as UTF-8") from None
     document = root.getroottree().docinfo
     if document.internalDTD is not None or document.externalDTD is not None:
@@ -185,6 +198,8 @@ def _box(element: etree._Element, index: int) -> Box:
         name = _text(fields, "name")
         if not name:
             raise AnnotationError("has no name: name it in LabelImg")
+        if len(name) > MAX_NAME:
+            raise AnnotationError(f"has a name of {len(name)} characters: name it again in LabelImg")
         if "bndbox" not in fields:
             raise AnnotationError("has no bndbox: draw its box in LabelImg")
         corners = _children(fields["bndbox"], CORNERS)
@@ -213,22 +228,26 @@ def _text(fields: dict[str, etree._Element], tag: str) -> str:
 
 def _integer(fields: dict[str, etree._Element], tag: str) -> int | None:
     text = _text(fields, tag)
-    return int(_number(text, tag)) if text else None
+    return int(_pixels(text, tag)) if text else None
 
 
 def _coordinate(fields: dict[str, etree._Element], tag: str) -> float:
     text = _text(fields, tag)
     if not text:
         raise AnnotationError(f"has no {tag}: draw its box again in LabelImg")
-    return _number(text, tag)
+    return _pixels(text, tag)
 
 
-@lru_cache(maxsize=4096)  # a data set has a few hundred numbers, thousands of times
-def _number(text: str, tag: str) -> float:
-    value = float(text) if (text.isascii() and text.isdecimal()) or NUMBER.fullmatch(text) else None
+def _pixels(text: str, tag: str) -> float:
+    value = _number(text) if len(text) <= MAX_DIGITS else None
     if value is None or abs(value) > MAX_COORDINATE:
         raise AnnotationError(f"has {tag} {text[:40]!r}, which is not a number of pixels (like 12 or 12.5): correct it")
     return value
+
+
+@lru_cache(maxsize=4096)  # a data set has a few hundred numbers, thousands of times
+def _number(text: str) -> float | None:
+    return float(text) if (text.isascii() and text.isdecimal()) or NUMBER.fullmatch(text) else None
 
 
 def _element(annotation: Annotation) -> etree._Element:

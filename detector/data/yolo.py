@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
+from detector.data.csvfile import read_text
+from detector.data.voc import MAX_BYTES, NUMBER
 from detector.detections import CLASSES, Detections
-from detector.errors import AnnotationError
+from detector.errors import AnnotationError, MissingExtraError
 
-__all__ = ["CLASSES_TXT", "DATA_YAML", "YoloBox", "format_labels", "read_labels", "read_names"]
+__all__ = ["CLASSES_TXT", "DATA_YAML", "YoloBox", "format_labels", "names_in", "read_labels", "read_names", "read_yaml"]
 
 DATA_YAML = "train: images/train\nval: images/val\nnames:\n" + "".join(f"  {i}: {n}\n" for i, n in enumerate(CLASSES))
 """Without ``path:`` ultralytics looks beside data.yaml itself, so the folder can be moved."""
@@ -18,10 +19,9 @@ DATA_YAML = "train: images/train\nval: images/val\nnames:\n" + "".join(f"  {i}: 
 CLASSES_TXT = "classes.txt"
 """Where LabelImg writes the class names, one per line, when it saves YOLO labels."""
 
-NAME_ENTRY = re.compile(
-    r"(?:-\s+|(?P<index>\d+)\s*:\s+)?"
-    r"(?:'(?P<single>[^']+)'|\"(?P<double>[^\"\\]+)\"|(?P<plain>[^\s'\"&*!|>-][^'\":]*))"
-)
+MAX_YAML = 2**17  # bytes; a thousand class names take 30,000
+MAX_NAME = 200  # characters
+MAX_CLASS = 10_000
 TOLERANCE = 1e-3  # other tools round a box at the edge to a little more than 1
 
 
@@ -72,54 +72,67 @@ def read_labels(path: Path) -> list[YoloBox]:
     Raises:
         AnnotationError: the file cannot be read, or a line is not a box inside the image.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path}: cannot be read ({error}): check the file") from error
+    lines = read_text(path, "check the file", MAX_BYTES).splitlines()
     return [_parse(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
 
 
 def read_names(path: Path) -> list[str]:
     """The class names of a data.yaml, or of LabelImg's classes.txt.
 
-    Of YAML only a list, or a mapping from 0 up, in one line or one entry per line is understood: no dependency.
+    Raises:
+        AnnotationError: the file cannot be read, or the names are no plain list.
+        MissingExtraError: PyYAML is not installed.
+    """
+    remedy = "give the class names with --names"
+    if path.name == CLASSES_TXT:
+        content: Any = [line.strip() for line in read_text(path, remedy, MAX_YAML).splitlines() if line.strip()]
+    else:
+        content = read_yaml(path, remedy).get("names")
+    names = names_in(content)
+    if not names:
+        raise AnnotationError(f"{path}: no plain list of names there: {remedy}")
+    return names
+
+
+def read_yaml(path: Path, remedy: str, title: str = "") -> dict[str, Any]:
+    """A YAML file's mapping, in which every value is a text, a list or a mapping: a class called "no" stays one.
+
+    Args:
+        path: the file.
+        remedy: the end of the message.
+        title: what the message calls it, with its flag; the path by default.
 
     Raises:
-        AnnotationError: the file cannot be read, or the names are written in another way.
+        AnnotationError: it cannot be read, or holds no mapping.
+        MissingExtraError: PyYAML is not installed.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"{path}: cannot be read ({error}): give the class names with --names") from error
-    plain = path.name == CLASSES_TXT
-    names = [line.strip() for line in text.splitlines() if line.strip()] if plain else _yaml_names(text)
-    if not names:
-        raise AnnotationError(f"{path}: no plain list of names there: give the class names with --names")
-    return names
+        import yaml
+    except ImportError as error:
+        raise MissingExtraError("PyYAML", "score") from error
+    text = read_text(path, remedy, MAX_YAML, title)
+    try:
+        # As safe as SafeLoader: tags mean nothing to it. Aliases are not copied, so a bomb of them stays small.
+        content = yaml.load(text, yaml.BaseLoader)  # noqa: S506
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" (line {where.line + 1})" if where else ""
+        raise AnnotationError(f"{title or path}: not YAML{line}: correct it, or {remedy}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise AnnotationError(f"{title or path}: no entries train, val and names there: {remedy}")
+    return content
 
 
-def _yaml_names(text: str) -> list[str]:
-    """The names, none if they are not written plainly."""
-    names: list[str] = []
-    for entry in _name_entries(text):
-        match = NAME_ENTRY.fullmatch(entry)
-        if not match or (match["index"] and int(match["index"]) != len(names)):
-            return []
-        names.append(match["single"] or match["double"] or match["plain"])
-    return names
-
-
-def _name_entries(text: str) -> list[str]:
-    """The entries below or behind ``names:`` without comments: "a", "- a" or "0: a"."""
-    lines = [line for line in (re.sub(r"(^|\s)#.*", "", line).rstrip() for line in text.splitlines()) if line]
-    start = next((index for index, line in enumerate(lines) if line.startswith("names:")), len(lines))
-    rest = "\n".join(lines[start:]).removeprefix("names:").lstrip(" \t")
-    if rest.startswith(("[", "{")):
-        inside = re.split(r"[]}]", rest[1:], maxsplit=1)[0]
-        return [entry.strip() for entry in inside.split(",") if entry.strip()]
-    if not rest.startswith("\n"):
-        return []
-    return [line.strip() for line in takewhile(lambda line: line[0] in " \t-", rest[1:].splitlines())]
+def names_in(entry: Any) -> list[str]:
+    """The class names in the entry ``names`` of a data.yaml: a list, or a mapping from 0 up; else none."""
+    if isinstance(entry, dict) and list(entry) == [str(index) for index in range(len(entry))]:
+        entry = list(entry.values())
+    plain = isinstance(entry, list) and all(
+        isinstance(name, str) and name.isprintable() and 0 < len(name) <= MAX_NAME for name in entry
+    )
+    return entry if plain else []
 
 
 def _parse(path: Path, number: int, line: str) -> YoloBox:
@@ -127,15 +140,14 @@ def _parse(path: Path, number: int, line: str) -> YoloBox:
     where = f"{path}: line {number}"
     if len(fields) not in (5, 6):
         raise AnnotationError(f"{where} has {len(fields)} columns, a box has 5 or 6: convert outlines to boxes first")
-    try:
-        class_id, values = int(float(fields[0])), [float(field) for field in fields[1:]]
-    except (ValueError, OverflowError):
-        raise AnnotationError(f"{where} is not made of numbers: correct it") from None
-    if class_id < 0 or class_id != float(fields[0]):
+    if not all(NUMBER.fullmatch(field) for field in fields):
+        raise AnnotationError(f"{where} is not made of numbers: correct it")
+    class_id, *values = map(float, fields)
+    if not (0 <= class_id <= MAX_CLASS and class_id.is_integer()):
         raise AnnotationError(f"{where} has class {fields[0]}, which is not 0, 1, 2 ...: correct it")
-    if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in values):  # NaN fails too
+    if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in values):
         raise AnnotationError(f"{where} has a value outside 0 to 1: YOLO boxes are fractions of the image, not pixels")
-    return YoloBox(class_id, *values)
+    return YoloBox(int(class_id), *values)
 
 
 def _snap(value: float, limit: int) -> float:

@@ -6,11 +6,9 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING
@@ -19,6 +17,7 @@ from detector.data.progress import Progress
 from detector.data.report import Report
 from detector.data.yolo import DATA_YAML, format_labels
 from detector.errors import OutputError
+from detector.files import new_folder
 from detector.media.image_header import read_header
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def write(samples: Sequence[Sample], out: Path, report: Report, progress: Progre
         report.files[str(sample.split)][name] = sample.title
         sources[image] = sample.image
         labels[_label_name(image)] = format_labels(sample.truth, *sample.size).encode()
-    with _whole_folder(out) as new:
+    with new_folder(out, "--out", check_replaceable) as new:
         for split in SPLITS:
             (new / "images" / split).mkdir(parents=True)
             (new / "labels" / split).mkdir(parents=True)
@@ -133,35 +132,6 @@ def _free_name(name: str, taken: set[str]) -> str:
     path = PurePath(name)
     candidates = chain([name], (f"{path.stem}-{number}{path.suffix}" for number in count(2)))
     return next(candidate for candidate in candidates if _stem_key(candidate) not in taken)
-
-
-@contextmanager
-def _whole_folder(out: Path) -> Iterator[Path]:
-    """A new folder beside ``out`` that takes its place at the end of the block, or vanishes if the block fails."""
-    new_parents = [parent for parent in out.parents if not parent.exists()]
-    workshop = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        workshop = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-        new, old = workshop / "new", workshop / "old"
-        new.mkdir()
-        yield new
-        try:
-            if out.exists():
-                out.rename(old)
-            new.rename(out)
-        except BaseException:
-            if old.exists() and not out.exists():
-                old.rename(out)
-            raise
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error}): check the disk, or choose another --out") from error
-    finally:
-        if workshop is not None and (out.exists() or not (workshop / "old").exists()):  # never the only copy
-            shutil.rmtree(workshop, ignore_errors=True)
-        for parent in new_parents:
-            with suppress(OSError):  # not empty: it holds the result
-                parent.rmdir()
 
 
 def _is_upright(image: Path) -> bool:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detector.data.yolo import YoloBox, read_labels
+from detector.data.csvfile import read_text
+from detector.data.yolo import YoloBox, names_in, read_labels, read_yaml
 from detector.detections import CLASSES
-from detector.errors import AnnotationError, MissingExtraError
+from detector.errors import AnnotationError
 from detector.media.images import IMAGE_SUFFIXES
 
 __all__ = ["YoloSource", "label_of", "read_source"]
+
+MAX_ENTRIES = 2_000_000
+"""Files and folders below one folder of images; OpenImages has 1.7 million images."""
+
+PARTS = ("train", "val", "test")
+NOTHING = ("", "~", "null", "Null", "NULL")  # as YAML writes it
 
 
 @dataclass(frozen=True)
@@ -60,20 +67,43 @@ class YoloSource:
             )
         return boxes
 
-    def _listed(self, source: Path) -> Iterable[Path]:
+    def _listed(self, source: Path) -> list[Path]:
         """The images of a folder and its subfolders, or of a text file with one path per line."""
-        if source.is_dir():
-            return [path for path in source.rglob("*") if path.suffix.lower() in self.suffixes and path.is_file()]
-        if source.is_file() and source.suffix == ".txt":
-            lines = source.read_text(encoding="utf-8-sig").split("\n")
-            listed = [source.parent / line.strip() for line in lines if line.strip()]
-            for path in listed:
-                if not path.is_file():
-                    raise AnnotationError(f"{source}: lists {path}, which is not there: correct it")
-            return listed
+        try:
+            if source.is_dir():
+                return self._below(source)
+            if source.suffix == ".txt" and source.is_file():
+                return self._lines_of(source)
+        except OSError as error:  # a name that is too long for any file
+            raise AnnotationError(f"--data {self.data}: {source}: {error.strerror}: correct the entry") from error
         raise AnnotationError(
             f"--data {self.data}: {source} is not there: correct the entry, paths count from path: or the file"
         )
+
+    def _below(self, folder: Path) -> list[Path]:
+        """Links to folders are not followed, and what may not be read is passed over."""
+        found, seen = [], 0
+        if folder.resolve() == Path(folder.resolve().anchor):
+            raise AnnotationError(f"--data {self.data}: {folder} is the whole disk: name the folder of the images")
+        for parent, folders, names in os.walk(folder):
+            seen += len(folders) + len(names)
+            if seen > MAX_ENTRIES:
+                raise AnnotationError(
+                    f"--data {self.data}: {folder} holds more than {MAX_ENTRIES} files: name the folder of the images"
+                )
+            paths = [Path(parent, name) for name in names]
+            found += [path for path in paths if path.suffix.lower() in self.suffixes and path.is_file()]
+        return found
+
+    def _lines_of(self, source: Path) -> list[Path]:
+        lines = read_text(source, "correct it").split("\n")
+        listed = [source.parent / line.strip() for line in lines if line.strip()]
+        for path in listed:
+            if path.suffix.lower() not in self.suffixes:  # it would be copied into the run
+                raise AnnotationError(f"{source}: lists {path}, which is not an image: correct it")
+            if not path.is_file():
+                raise AnnotationError(f"{source}: lists {path}, which is not there: correct it")
+        return listed
 
 
 def read_source(data: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> YoloSource:
@@ -87,25 +117,13 @@ def read_source(data: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> YoloSo
         AnnotationError: it is missing, no YAML, or lists no class names.
         MissingExtraError: PyYAML is not installed.
     """
-    try:
-        import yaml
-    except ImportError as error:
-        raise MissingExtraError("PyYAML", "score") from error
-    try:
-        content = yaml.safe_load(data.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise AnnotationError(f"--data {data}: cannot be read ({error.strerror}): name a data.yaml") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"--data {data}: not YAML: correct it, or name a data.yaml") from error
-    if not isinstance(content, dict):
-        raise AnnotationError(f"--data {data}: no entries train, val and names there: name a data.yaml")
-    root = data.parent / str(content.get("path") or "")
-    parts = {
-        part: tuple(root / str(source) for source in (entry if isinstance(entry, list) else [entry]))
-        for part in ("train", "val", "test")
-        if (entry := content.get(part))
-    }
-    return YoloSource(data, _names(data, content.get("names")), parts, suffixes)
+    content = read_yaml(data, "name a data.yaml", f"--data {data}")
+    names = names_in(content.get("names"))
+    if not names:
+        raise AnnotationError(f"--data {data}: names must list the classes, 0: {CLASSES[0]} and so on: correct it")
+    root = data.parent.joinpath(*_texts(data, "path", content.get("path"))[:1])
+    parts = {part: tuple(root / text for text in _texts(data, part, content.get(part))) for part in PARTS}
+    return YoloSource(data, tuple(names), {part: found for part, found in parts.items() if found}, suffixes)
 
 
 def label_of(image: Path) -> Path:
@@ -116,8 +134,9 @@ def label_of(image: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
-def _names(data: Path, names: Any) -> tuple[str, ...]:
-    ordered = list(names.values()) if isinstance(names, dict) and list(names) == list(range(len(names))) else names
-    if not isinstance(ordered, list) or not ordered:
-        raise AnnotationError(f"--data {data}: names must list the classes, 0: {CLASSES[0]} and so on: correct it")
-    return tuple(map(str, ordered))
+def _texts(data: Path, key: str, entry: Any) -> list[str]:
+    """What an entry names, one or several; the empty list where it is not there or says nothing."""
+    texts = entry if isinstance(entry, list) else [] if entry is None or entry in NOTHING else [entry]
+    if not all(isinstance(text, str) and text.isprintable() and text not in NOTHING for text in texts):
+        raise AnnotationError(f"--data {data}: {key} must name a folder, or a list of folders: correct it")
+    return texts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ __all__ = ["BACKGROUND", "MaskClassifier"]
 
 BACKGROUND = "background"
 """A third class that a classifier may have: the face finder was wrong."""
+
+MAX_CROP = 1024  # px; 64 crops of this size take 0.8 GB
+MAX_MARGIN = 4.0  # a crop nine times as wide as the face, which is the whole picture
 
 
 class MaskClassifier:
@@ -57,7 +61,9 @@ class MaskClassifier:
         probabilities = np.zeros((len(crops), len(CLASSES) + 1), np.float32)
         if len(crops):
             blob: npt.NDArray[Any] = cv2.dnn.blobFromImages(list(crops), 1 / 255, swapRB=True)
-            probabilities[:, self._channels] = self.session(blob.astype(self.session.dtype, copy=False))[0]
+            answer = self.session(blob.astype(self.session.dtype, copy=False))[0]
+            self.session.expect_answer(answer, len(crops), len(self._channels))
+            probabilities[:, self._channels] = answer
         return probabilities
 
     def close(self) -> None:
@@ -76,7 +82,7 @@ def _channels(session: OnnxSession) -> list[int]:
             f"{session.source}: its classes are {found}, not {' and '.join(CLASSES)} (and perhaps {BACKGROUND}): "
             "use a network made by python -m detector.train --engine two-step"
         )
-    shape = session.session.get_outputs()[0].shape
+    shape = session.shapes[session.outputs[0]]
     if len(session.outputs) != 1 or len(shape) != 2 or shape[1] not in (len(names), None) or isinstance(shape[0], int):
         raise ModelError(
             f"{session.source}: its output {shape} is not (batch, {len(names)}) with a free batch: export it again "
@@ -89,12 +95,18 @@ def _side(session: OnnxSession) -> int:
     shape = session.input.shape
     if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3]:
         raise ModelError(f"{session.source}: its input is {shape}, not (batch, 3, side, side): not a classifier")
-    return shape[2] if isinstance(shape[2], int) else session.metadata.imgsz or SIDE
+    side = shape[2] if isinstance(shape[2], int) else session.metadata.imgsz or SIDE
+    if side > MAX_CROP:
+        raise ModelError(f"{session.source}: wants crops of {side} px, more than {MAX_CROP}: not a classifier of faces")
+    return side
 
 
 def _margin(session: OnnxSession) -> float:
     text = session.metadata.raw.get("margin", str(MARGIN))
     try:
-        return float(text)
-    except ValueError as error:
-        raise ModelError(f"{session.source}: its metadata is damaged (margin {text}): export it again") from error
+        margin = float(text)
+    except ValueError:
+        margin = math.nan
+    if not 0 <= margin <= MAX_MARGIN:
+        raise ModelError(f"{session.source}: its metadata is damaged (margin {text}): export it again")
+    return margin

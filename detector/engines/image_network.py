@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.engines.letterbox import InputBuffer, Letterbox
-from detector.engines.session import OnnxSession
+from detector.engines.session import MAX_SIDE, OnnxSession
 from detector.errors import ModelError
 
 __all__ = ["Image", "ImageNetwork", "Outputs", "image_size"]
@@ -43,7 +43,7 @@ class ImageNetwork:
             axes has its own.
 
     Raises:
-        ModelError: the input has another layout.
+        ModelError: the input has another layout, or ``imgsz`` is out of bounds.
     """
 
     def __init__(self, session: OnnxSession, imgsz: int | None = None) -> None:
@@ -51,6 +51,8 @@ class ImageNetwork:
         self._fixed = _fixed_shape(session)
         stride = session.metadata.stride
         size = imgsz or session.metadata.imgsz or 640
+        if size > MAX_SIDE:
+            raise ModelError(f"--imgsz {size}: no image fits into the memory at this size: use at most {MAX_SIDE}")
         self.imgsz = -(-size // stride) * stride
         self._one_by_one = isinstance(session.input.shape[0], int)
         self._lock = threading.Lock()  # the buffer below is shared; a web demo calls one engine from many threads

@@ -32,7 +32,7 @@ def kind_of(session: OnnxSession) -> Kind | None:
         if names == ("face",):
             return Kind.SSD
         return Kind.RES10 if (session.input.name, session.input.shape) == ("data", [1, 3, 300, 300]) else None
-    ranks = [len(output.shape) for output in session.session.get_outputs()]
+    ranks = [len(shape) for shape in session.shapes.values()]
     return Kind.SINGLE_STAGE if sorted(names) == sorted(CLASSES) and ranks == [3] else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import logging
 import os
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +23,7 @@ import onnxruntime as ort
 from detector.engines.calibration import Calibration
 from detector.errors import ModelError, ProviderError
 
-__all__ = ["DEFAULT_CONF", "ModelMetadata", "OnnxSession", "available_threads"]
+__all__ = ["DEFAULT_CONF", "MAX_SIDE", "ModelMetadata", "OnnxSession", "available_threads"]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,23 @@ AUTO_ORDER = ("cuda", "directml")
 
 DEFAULT_CONF = 0.25
 """Faces that are at least this sure are shown, where neither a person nor the network's file says otherwise."""
+
+MAX_SIDE = 8192
+"""Px of a network's input: an image of this size takes 0.8 GB there, and its first layer more."""
+
+MAX_ENTRY = 2**16  # characters; 1,200 class names take 25,000
+STRIDES = frozenset(str(2**power) for power in range(9))  # of YOLO 8 to 64
+FLOATS = frozenset({"tensor(float)", "tensor(float16)"})
+_LITERALS = {"names": "{}", "imgsz": "None"}
+
+
+@dataclass(frozen=True)
+class Value:
+    """An input or output of a network: its shape holds numbers, names of free axes, and None."""
+
+    name: str
+    type: str
+    shape: list[int | str | None]
 
 
 @dataclass(frozen=True)
@@ -67,22 +85,46 @@ class ModelMetadata:
         """Read ultralytics' entries (Python literals in strings), and ours.
 
         Raises:
-            ModelError: an entry is there and cannot be understood.
+            ModelError: an entry is there and cannot be understood, or is beyond what a network can mean.
         """
-        try:
-            names = ast.literal_eval(raw.get("names", "{}"))
-            names = tuple(str(names[index]) for index in range(len(names)))
-            imgsz = ast.literal_eval(raw.get("imgsz", "None"))
-            stride = int(raw.get("stride", "32"))
-            end2end = raw.get("end2end", "False").lower() == "true"
-            size = max(imgsz) if isinstance(imgsz, list | tuple) else imgsz
-            conf = float(raw.get("conf", DEFAULT_CONF))
-            if not 0 <= conf <= 1:
-                raise ValueError(f"conf {conf} is not between 0 and 1")
-            calibration = Calibration.parse(raw["calibration"], len(names)) if "calibration" in raw else None
-            return cls(names, stride, None if size is None else int(size), end2end, conf, calibration, dict(raw))
-        except (ValueError, SyntaxError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise ModelError(f"{source}: its metadata is damaged ({error}): export it again") from error
+        names, imgsz = (_literal(raw.get(key, default), key, source) for key, default in _LITERALS.items())
+        size = max(imgsz) if isinstance(imgsz, list | tuple) and imgsz and set(map(type, imgsz)) == {int} else imgsz
+        ordered = list(names.values()) if isinstance(names, dict) and list(names) == list(range(len(names))) else names
+        if not isinstance(ordered, list) or not all(isinstance(name, str) for name in ordered):
+            raise _damaged(source, "names", raw["names"])
+        if size is not None and (type(size) is not int or not 1 <= size <= MAX_SIDE):
+            raise _damaged(source, "imgsz", raw["imgsz"])
+        stride = raw.get("stride", "32")
+        if stride not in STRIDES:
+            raise _damaged(source, "stride", stride)
+        end2end = raw.get("end2end", "False").lower() == "true"
+        return cls(tuple(ordered), int(stride), size, end2end, *_confidence(raw, len(ordered), source), dict(raw))
+
+
+def _confidence(raw: dict[str, str], classes: int, source: str) -> tuple[float, Calibration | None]:
+    key = "conf"
+    try:
+        if not 0 <= (conf := float(raw.get(key, DEFAULT_CONF))) <= 1:
+            raise ValueError
+        key = "calibration"
+        return conf, Calibration.parse(raw[key], classes) if key in raw else None
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise _damaged(source, key, raw[key]) from error
+
+
+def _literal(text: str, key: str, source: str) -> Any:
+    try:
+        if len(text) > MAX_ENTRY:
+            raise ValueError
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd escapes in what may not be Python at all
+            return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise _damaged(source, key, text) from error
+
+
+def _damaged(source: str, key: str, text: str) -> ModelError:
+    return ModelError(f"{source}: its metadata is damaged ({key} {text}): export it again")
 
 
 class OnnxSession:
@@ -92,6 +134,11 @@ class OnnxSession:
         model: an .onnx file, its bytes, or a session that the caller made.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``directml``, ``coreml`` or ``openvino``.
         threads: CPU threads; the cores this process may use by default.
+
+    Attributes:
+        input: the one that there is.
+        outputs: the names of the outputs, in the file's order.
+        shapes: of each output what the file states.
 
     Raises:
         ModelError: the file is missing or is no network that this onnxruntime can read.
@@ -108,9 +155,22 @@ class OnnxSession:
         else:
             self._session = _open(model, self.source, device, _options(self.threads))
         self.provider: str = self.session.get_providers()[0]
-        self.input = self.session.get_inputs()[0]
-        self.outputs = tuple(output.name for output in self.session.get_outputs())
-        self.metadata = ModelMetadata.parse(self.session.get_modelmeta().custom_metadata_map, self.source)
+        try:
+            inputs, outputs = (
+                [Value(value.name, value.type, value.shape) for value in values]
+                for values in (self.session.get_inputs(), self.session.get_outputs())
+            )
+            raw = self.session.get_modelmeta().custom_metadata_map
+        except Exception as error:  # text that is no UTF-8, shapes that are none
+            raise ModelError(f"{self.source}: damaged ({_first_line(error)}): export it again") from error
+        if len(inputs) != 1 or not outputs or not {value.type for value in (*inputs, *outputs)} <= FLOATS:
+            raise ModelError(f"{self.source}: does not turn one tensor of floats into others: not a network for images")
+        self.input, self.outputs = inputs[0], tuple(output.name for output in outputs)
+        self.shapes = {output.name: output.shape for output in outputs}
+        sides = [side for side in self.input.shape if isinstance(side, int)]
+        if not all(1 <= side <= MAX_SIDE for side in sides):
+            raise ModelError(f"{self.source}: its input is {self.input.shape}: sides go from 1 to {MAX_SIDE}")
+        self.metadata = ModelMetadata.parse(raw, self.source)
 
     @property
     def session(self) -> ort.InferenceSession:
@@ -129,9 +189,34 @@ class OnnxSession:
         return np.float16 if self.input.type == "tensor(float16)" else np.float32
 
     def __call__(self, tensor: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
-        """Run on one input; returns all outputs in the file's order."""
-        outputs: list[npt.NDArray[Any]] = self.session.run(self.outputs, {self.input.name: tensor})
+        """Run on one input, whose first axis is the batch; returns all outputs in the file's order.
+
+        Raises:
+            ModelError: it cannot compute this input, or answers with other than a row for each of the batch.
+        """
+        session = self.session
+        try:
+            outputs: list[npt.NDArray[Any]] = session.run(self.outputs, {self.input.name: tensor})
+        except Exception as error:  # onnxruntime raises a dozen unrelated types
+            raise ModelError(
+                f"{self.source}: fails on an input of {tensor.shape} ({_first_line(error)}): "
+                "use another --imgsz, or export it again"
+            ) from error
+        if not all(output.ndim and len(output) == len(tensor) for output in outputs):
+            shapes = ", ".join(str(output.shape) for output in outputs)
+            raise ModelError(f"{self.source}: answers {shapes} to an input of {tensor.shape}: export it again")
         return outputs
+
+    def expect_answer(self, output: npt.NDArray[Any], *shape: int | None) -> None:
+        """Refuse an answer for one image that has not this shape (None: any size): a file may state another.
+
+        Raises:
+            ModelError: it has not.
+        """
+        if len(shape) != output.ndim or any(
+            want not in (None, got) for want, got in zip(shape, output.shape, strict=True)
+        ):
+            raise ModelError(f"{self.source}: answers {output.shape}, not {shape}: export it again")
 
     def close(self) -> None:
         """Free the network's memory."""

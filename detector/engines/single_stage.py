@@ -26,6 +26,11 @@ __all__ = ["MAX_DETECTIONS", "SingleStage"]
 MAX_DETECTIONS = 300
 """Faces kept per image, the surest first (as ultralytics; an end-to-end head holds no more either)."""
 
+MAX_CANDIDATES = 30_000
+"""Boxes, the surest, that are compared with each other (as ultralytics): comparing takes the square of their number."""
+
+MAX_COORDINATE = 1e6  # px; a box of a network that works lies in or near its input, of 8,192 px at most
+
 
 class SingleStage:
     """A YOLO-style network exported by ``detector.export`` (or by ultralytics, with the same class names).
@@ -93,45 +98,78 @@ class SingleStage:
         conf, calibration = self.conf, self.session.metadata.calibration
         least = calibration.least_score(conf) if calibration else conf
         if self.session.metadata.end2end:
-            xyxy, confidence, channel = _decode_end_to_end(output, least)
+            self.session.expect_answer(output, None, 6)
+            xyxy, confidence, channel = self._checked(*_end_to_end_candidates(output, least))
         else:
-            xyxy, confidence, channel = _decode_raw(output, least, self.iou, one_class=self.one_class)
+            self.session.expect_answer(output, 4 + len(CLASSES), None)
+            found = self._checked(*_raw_candidates(output, least, one_class=self.one_class))
+            xyxy, confidence, channel = _suppress(*found, least, self.iou, one_class=self.one_class)
         if calibration:
             confidence = calibration(confidence, channel)
         kept = np.argsort(-confidence, kind="stable")
         kept = kept[confidence[kept] > conf][:MAX_DETECTIONS]
         return Detections(geometry.restore(xyxy[kept]), confidence[kept], self._class_id[channel[kept]])
 
+    def _checked(self, boxes: npt.NDArray[Any], confidence: npt.NDArray[Any], channel: npt.NDArray[Any]) -> Decoded:
+        """The candidates with their types; a network may answer anything, also what is no number.
+
+        Raises:
+            ModelError: they are no faces.
+        """
+        with np.errstate(over="ignore"):  # of half precision's infinity
+            boxes, confidence = boxes.astype(np.float32), confidence.astype(np.float32)
+        # Not a number is in no comparison true.
+        known = (channel == 0) | (channel == 1)
+        if not ((abs(boxes) < MAX_COORDINATE).all() and (confidence <= 1).all() and known.all()):
+            raise ModelError(f"{self.session.source}: answers numbers that are no faces: export or train it again")
+        return boxes, confidence, channel.astype(np.int64)
+
 
 Decoded = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64]]
+Candidates = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
 
 
-def _decode_end_to_end(output: npt.NDArray[Any], least: float) -> Decoded:
+def _end_to_end_candidates(output: npt.NDArray[Any], least: float) -> Candidates:
     """Rows (300, 6) of corners, score, class: the head itself has left one box per face."""
-    output = output.astype(np.float32, copy=False)
-    kept = output[output[:, 4] > least]
-    return kept[:, :4], kept[:, 4], kept[:, 5].astype(np.int64)
+    kept = output[output[:, 4].astype(np.float32) > least][:MAX_DETECTIONS]  # in half precision it might be rounded up
+    return kept[:, :4], kept[:, 4], kept[:, 5]
 
 
-def _decode_raw(output: npt.NDArray[Any], least: float, iou: float, *, one_class: bool) -> Decoded:
-    """Columns (4 + classes, anchors) of centre, size and scores: threshold, then non-maximum suppression."""
+def _raw_candidates(output: npt.NDArray[Any], least: float, *, one_class: bool) -> Candidates:
+    """Of columns (4 + classes, anchors) of centre, size and scores, those above the threshold; left, top and size."""
     scores = output[4:].astype(np.float32, copy=False)
     if one_class:
-        candidates = np.flatnonzero(scores.max(axis=0) > least)
+        candidates = np.flatnonzero(scores.max(axis=0, initial=0) > least)
         channel = scores[:, candidates].argmax(axis=0)
     else:
         channel, candidates = np.nonzero(scores > least)
-    chosen = scores[channel, candidates]
+    confidence = scores[channel, candidates]
+    if len(candidates) > MAX_CANDIDATES:
+        surest = np.argsort(-confidence, kind="stable")[:MAX_CANDIDATES]
+        channel, candidates, confidence = channel[surest], candidates[surest], confidence[surest]
     columns = output[:4, candidates].astype(np.float32)
-    xywh = np.concatenate([columns[:2] - columns[2:] / 2, columns[2:]]).T
+    with np.errstate(over="ignore", invalid="ignore"):  # the next step refuses them
+        return np.concatenate([columns[:2] - columns[2:] / 2, columns[2:]]).T, confidence, channel
+
+
+def _suppress(
+    xywh: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.float32],
+    channel: npt.NDArray[np.int64],
+    least: float,
+    iou: float,
+    *,
+    one_class: bool,
+) -> Decoded:
+    """Corners, score and channel of what non-maximum suppression leaves, the surest first."""
     if one_class:
-        survivors = cv2.dnn.NMSBoxes(xywh.tolist(), chosen.tolist(), least, iou)
+        survivors = cv2.dnn.NMSBoxes(xywh.tolist(), scores.tolist(), least, iou)
     else:
-        survivors = cv2.dnn.NMSBoxesBatched(xywh.tolist(), chosen.tolist(), channel.tolist(), least, iou)
+        survivors = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), channel.tolist(), least, iou)
     kept = np.asarray(survivors, np.int64)
-    kept = kept[np.argsort(-chosen[kept], kind="stable")]  # of each class, so that equal confidences keep its order
+    kept = kept[np.argsort(-scores[kept], kind="stable")]  # of each class, so that equal confidences keep its order
     xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
-    return xyxy[kept], chosen[kept], channel[kept]
+    return xyxy[kept], scores[kept], channel[kept]
 
 
 def _class_ids(session: OnnxSession) -> npt.NDArray[np.int64]:
@@ -144,7 +182,7 @@ def _class_ids(session: OnnxSession) -> npt.NDArray[np.int64]:
             f"{session.source}: its classes are {found}, not {' and '.join(CLASSES)}: "
             "use a network made by detector.train and detector.export"
         )
-    shape = session.session.get_outputs()[0].shape
+    shape = session.shapes[session.outputs[0]]
     layout = shape[1:] if len(shape) == 3 else None
     end2end = session.metadata.end2end
     expected = layout is not None and (layout[1] == 6 if end2end else layout[0] == 4 + len(names))

@@ -11,7 +11,7 @@ from detector.engines.calibration import Calibration
 from detector.engines.session import ModelMetadata
 from detector.errors import MissingExtraError
 from detector.evaluation.text import number
-from detector.media.images import write_bytes
+from detector.files import write_late
 from detector.scoring import Matches, best_threshold, calibration_error, fit, recalibrated, reliability
 
 __all__ = ["calibrate", "import_onnx", "uncalibrated"]
@@ -40,12 +40,13 @@ def uncalibrated(network: Path) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def calibrate(network: Path, out: Path, matches: Matches) -> str:
+def calibrate(network: Path, out: Path, matches: Matches, *, replace: bool = False) -> str:
     """Write a copy of a single-stage network with a calibration and a default threshold.
 
     Args:
         network: the ONNX file; a calibration that it has already is replaced.
         out: the copy; may be the same file.
+        replace: ``out`` may be there already.
         matches: what the network, with its own calibration, found in labelled images down to a low confidence.
 
     Returns:
@@ -72,7 +73,7 @@ def calibrate(network: Path, out: Path, matches: Matches) -> str:
     conf = best_threshold(after) or metadata.conf
     entries |= {"calibration": str(Calibration(fitted.weights[order])), "conf": f"{conf:g}"}
     onnx.helper.set_model_props(model, entries)
-    write_bytes(out, model.SerializeToString())
+    write_late(out, model.SerializeToString(), replace=replace)
     before, now = (calibration_error(reliability(each, conf)) for each in (matches, after))
     return (
         f"{out}: calibrated; expected calibration error on these images, from {conf:g} up: {number(before)} before, "

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -22,6 +22,8 @@ CLOSE_S = 2.0
 
 POLL_S = 0.2
 """Waits are cut into pieces of this length: a lock that is waited for cannot be interrupted by Ctrl-C under Windows."""
+
+AHEAD_BYTES = 128 << 20  # that wait at most: five frames of 4K video
 
 T = TypeVar("T")
 
@@ -88,11 +90,15 @@ class ReadAhead(Generic[T]):
     Args:
         items: the generator; it runs, and is closed, in the thread.
         depth: how many items may wait.
+        weigh: bytes of an item; of large ones fewer wait, but always one.
     """
 
-    def __init__(self, items: Generator[T, None, None], depth: int) -> None:
+    def __init__(self, items: Generator[T, None, None], depth: int, weigh: Callable[[T], int] = lambda _: 0) -> None:
         self._items = items
-        self._queue: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(depth)
+        self._depth = depth
+        self._weigh = weigh
+        self._waiting: deque[tuple[T | None, BaseException | None, int]] = deque()
+        self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._fill, name="read-ahead", daemon=True)
 
@@ -117,28 +123,35 @@ class ReadAhead(Generic[T]):
         try:
             with closing(self._items):
                 for item in self._items:
-                    if not self._put(item, None):
+                    if not self._put(item, None, self._weigh(item)):
                         return
-            self._put(None, None)
+            self._put(None, None, 0)
         except BaseException as error:  # noqa: BLE001, RUF100 - handed over to the thread that takes the items
-            self._put(None, error)
+            self._put(None, error, 0)
 
-    def _put(self, item: T | None, error: BaseException | None) -> bool:
-        while not self._stopped.is_set():
-            try:
-                self._queue.put((item, error), timeout=POLL_S)
-            except queue.Full:
-                continue
-            return True
-        return False
+    def _put(self, item: T | None, error: BaseException | None, weight: int) -> bool:
+        with self._changed:
+            while len(self._waiting) >= self._depth or (self._waiting and weight + self._taken() > AHEAD_BYTES):
+                if self._stopped.is_set():
+                    return False
+                self._changed.wait(POLL_S)
+            self._waiting.append((item, error, weight))
+            self._changed.notify_all()
+        return not self._stopped.is_set()
+
+    def _taken(self) -> int:
+        return sum(weight for _, _, weight in self._waiting)
 
     def _get(self) -> T | None:
-        while not self._stopped.is_set():
-            try:
-                item, error = self._queue.get(timeout=POLL_S)
-            except queue.Empty:
-                continue
-            if error is not None:
-                raise error
-            return item
-        return None
+        with self._changed:
+            while not self._waiting:
+                if self._stopped.is_set():
+                    return None
+                self._changed.wait(POLL_S)
+            item, error, _ = self._waiting.popleft()
+            self._changed.notify_all()
+        if self._stopped.is_set():
+            return None
+        if error is not None:
+            raise error
+        return item

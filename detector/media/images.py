@@ -7,7 +7,6 @@ transparent pixel into whatever colour hides under it, and older versions show t
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.errors import OutputError, SourceError
-from detector.media.image_header import ImageHeader, read_header
+from detector.files import write_file
+from detector.media.image_header import read_header
+from detector.media.image_limits import MAX_PIXELS, check, first_picture
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -29,7 +30,6 @@ __all__ = [
     "list_images",
     "read",
     "write",
-    "write_bytes",
 ]
 
 Image = npt.NDArray[np.uint8]
@@ -41,10 +41,8 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Suffixes, in lower case, of the image formats that can be read."""
 
-MAX_PIXELS = 2**28
-"""Larger images (about 16,000 x 16,000) are refused before their pixels, 800 MB and more, are allocated."""
-
 WITH_ALPHA = frozenset({"png", "webp", "gif", "tiff"})  # a 32-bit BMP has a fourth byte too, but it means nothing
+BAND = 1 << 20  # pixels that are worked on at once where each takes 40 bytes
 
 
 def read(path: Path) -> Image:
@@ -56,29 +54,31 @@ def read(path: Path) -> Image:
     return decode(_read_bytes(path), str(path))
 
 
-def decode(data: bytes, name: str) -> Image:
+def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image:
     """Decode an image file's bytes to BGR uint8 (H, W, 3), turned upright as its EXIF orientation says.
 
     Grey becomes three channels, transparency is laid on white, 16 bits are scaled to 8, of an animation the first
     picture is taken. Floating-point pixels are refused: no one says which number is white.
 
+    No decoder sees the data before its header has been held against its length and against ``max_pixels``; decoding
+    takes at most 12 bytes for each of these.
+
     Args:
         data: the whole file.
         name: what the error message calls it.
+        max_pixels: width times height; also bounds the memory.
 
     Raises:
         SourceError: the data is cut short, too large, or not an image.
     """
     header = read_header(io.BytesIO(data))
-    _check(header, name, len(data))
+    check(header, name, len(data), max_pixels)
     keep_alpha = header.format in WITH_ALPHA
     # Orientation is applied below, by the same header that image_size() reads, so that the two can never disagree.
     # IMREAD_UNCHANGED implies IMREAD_IGNORE_ORIENTATION; TIFF, whose orientation is not EXIF, comes upright from both.
     flags = cv2.IMREAD_UNCHANGED if keep_alpha else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    if header.format == "png" and b"acTL" in data:
-        data = _still(data)
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(first_picture(data, header), np.uint8), flags)
     except cv2.error as error:
         raise SourceError(f"{name}: the image is too large or damaged ({_reason(error)}): save it again") from error
     if image is None:
@@ -157,29 +157,12 @@ def encode(image: Image, suffix: str, quality: int = 95) -> bytes:
 
 
 def write(path: Path, image: Image, quality: int = 95) -> None:
-    """Write BGR uint8 (H, W, 3) to ``path`` in the format of its suffix; the file appears whole or not at all.
+    """Write BGR uint8 (H, W, 3) to ``path`` in the format of its suffix; an older file is replaced.
 
     Raises:
-        OutputError: the format is unknown or the file cannot be written.
+        OutputError: the format is unknown, or the file cannot be written.
     """
-    write_bytes(path, encode(image, path.suffix, quality))
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file that appears whole or not at all: beside its place first, then moved there.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}): choose another place") from error
+    write_file(path, encode(image, path.suffix, quality), replace=True)
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -194,32 +177,6 @@ def _unreadable(path: Path, error: OSError) -> str:
     return f"{path}: cannot be read ({error.strerror}): {remedy}"
 
 
-def _check(header: ImageHeader, name: str, length: int) -> None:
-    """Refuse what OpenCV would half-decode, decode sideways, or complain about on stderr."""
-    if not length:
-        raise SourceError(f"{name}: the file is empty: copy it again")
-    if not header.complete:
-        raise SourceError(f"{name}: the file is cut short ({length} bytes, the end is missing): copy it again")
-    if header.format == "heif":
-        raise SourceError(f"{name}: HEIC and AVIF cannot be read: convert it to JPEG or PNG")
-    if header.size is None:
-        return
-    width, height = header.size
-    if not 0 < width * height <= MAX_PIXELS or max(width, height) > 1_000_000:  # libpng's limit for a side
-        raise SourceError(f"{name}: {width}x{height} pixels cannot be read: scale it to at most {MAX_PIXELS} pixels")
-
-
-def _still(data: bytes) -> bytes:
-    """A PNG without its animation: of a damaged one, OpenCV 5.0.0 reads beyond its memory and dies."""
-    kept, at = [data[:8]], 8
-    while at + 8 <= len(data):
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] not in {b"acTL", b"fcTL", b"fdAT"}:
-            kept.append(data[at:end])
-        at = end
-    return b"".join(kept)
-
-
 def _bgr8(image: npt.NDArray[np.integer[Any] | np.floating[Any]], name: str, *, premultiplied: bool) -> Image:
     """Any array that imdecode returns to BGR uint8 (H, W, 3)."""
     channels = 1 if image.ndim == 2 else image.shape[2]
@@ -227,25 +184,39 @@ def _bgr8(image: npt.NDArray[np.integer[Any] | np.floating[Any]], name: str, *, 
         raise SourceError(
             f"{name}: {image.dtype} pixels in {channels} channels have no defined colours: save it as PNG"
         )
-    white = 255 if image.dtype == np.uint8 else 65535
     if channels == 4:
-        alpha = image[..., 3:].astype(np.float32) / white
-        colour = image[..., :3] * (np.float32(1) if premultiplied else alpha)
-        image = np.rint(np.minimum(colour + white * (1 - alpha), white)).astype(image.dtype)
+        return _on_white(image, premultiplied=premultiplied)
     if image.dtype == np.uint16:
-        image = cv2.convertScaleAbs(image, alpha=255 / white)
+        image = cv2.convertScaleAbs(image, alpha=255 / 65535)
     if channels == 1:
         image = cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     return image.astype(np.uint8, copy=False)
 
 
+def _on_white(image: npt.NDArray[np.integer[Any] | np.floating[Any]], *, premultiplied: bool) -> Image:
+    """BGRA (H, W, 4) of 8 or 16 bits laid on white, band by band: in floating point each pixel takes 40 bytes."""
+    white = 255 if image.dtype == np.uint8 else 65535
+    result = np.empty((*image.shape[:2], 3), np.uint8)
+    rows = max(1, BAND // image.shape[1])
+    for top in range(0, len(image), rows):
+        band = image[top : top + rows]
+        alpha = band[..., 3:].astype(np.float32) / white
+        colour = band[..., :3] * (np.float32(1) if premultiplied else alpha)
+        flat = np.rint(np.minimum(colour + white * (1 - alpha), white)).astype(image.dtype)
+        result[top : top + rows] = flat if white == 255 else cv2.convertScaleAbs(flat, alpha=255 / white)
+    return result
+
+
 def _upright(image: Image, orientation: int) -> Image:
     """Undo an EXIF orientation: 2 to 4 are a mirror and half turns, 5 to 8 stand on their side."""
-    if orientation >= 5:
+    turns = {3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}
+    if orientation in turns:
+        image = cv2.rotate(image, turns[orientation]).astype(np.uint8, copy=False)
+    elif orientation >= 5:
         image = cv2.transpose(image).astype(np.uint8, copy=False)
-    flips = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # cv2.flip: 1 left-right, 0 up-down, -1 both
-    if orientation in flips:
-        image = cv2.flip(image, flips[orientation]).astype(np.uint8, copy=False)
+        image = cv2.rotate(image, cv2.ROTATE_180).astype(np.uint8, copy=False) if orientation == 7 else image
+    elif orientation > 1:
+        image = cv2.flip(image, 1 if orientation == 2 else 0).astype(np.uint8, copy=False)
     return image
 
 

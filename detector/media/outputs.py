@@ -1,29 +1,32 @@
-"""What every sink has in common: its context, one drawing shared by all, and names that overwrite nothing."""
+"""What every sink has in common: its context, one drawing shared by all, and files that grow."""
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import count
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
 from detector.detections import Detections
 from detector.errors import OutputError
+from detector.files import already_there, make_folder
 from detector.media.draw import draw
 from detector.media.frames import Frame
 from detector.media.images import Image
+from detector.workshop import numbered
 
-__all__ = ["Annotator", "Sink", "check_free", "free_path", "make_folder", "new_folder", "refuse_existing"]
+__all__ = ["Annotator", "GrowingFile", "Sink"]
 
 log = logging.getLogger(__name__)
 
 AnySink = TypeVar("AnySink", bound="Sink")
+
+SYNC_S = 1.0
+"""A power cut costs at most so many seconds of a file that grows."""
 
 
 class Sink(ABC):
@@ -80,73 +83,76 @@ class Annotator:
         return self._last[2]
 
 
-def free_path(path: Path) -> Path:
-    """``path`` if nothing is there, else the first free one of ``name-2.jpg``, ``name-3.jpg`` ..."""
-    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
-    return path if not path.exists() else next(candidate for candidate in numbered if not candidate.exists())
+class GrowingFile:
+    """A new file that is written bit by bit, and keeps what it has when the process is killed, or the disk is full.
 
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it.
-
-    Raises:
-        OutputError: a file is in the way, or the place is read-only.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise OutputError(f"{folder}: is a file, not a folder: choose another name") from error
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}): choose another place") from error
-
-
-def refuse_existing(path: Path) -> None:
-    """Keep a file that is there: its name was given on purpose, so another one would only surprise.
-
-    Raises:
-        OutputError: something is at ``path``.
-    """
-    if path.exists():
-        raise OutputError(f"{path}: exists already: remove it or choose another name")
-
-
-def check_free(folder: Path, flag: str = "folder") -> None:
-    """Keep what is there.
+    It has its own name from the start, and nobody else can take it; once a second it is put onto the disk.
 
     Args:
-        folder: a place for results.
-        flag: what the messages say to choose another of, such as the command-line flag that named it.
+        path: its place.
+        free: where something has this name, take ``name-2``, ``name-3`` ... instead of refusing.
+
+    Attributes:
+        path: the name that it got.
+        size: in bytes.
 
     Raises:
-        OutputError: something is there.
+        OutputError: something has this name, or the file cannot be made.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder}: is there and not empty: remove it or choose another {flag}")
 
+    def __init__(self, path: Path, *, free: bool = False) -> None:
+        make_folder(path.parent)
+        for self.path in numbered(path):
+            try:
+                self._file = self.path.open("xb", buffering=0)
+            except FileExistsError as error:
+                if not free:
+                    raise already_there(path) from error
+                continue
+            except OSError as error:
+                raise OutputError(f"{path}: cannot be written ({error.strerror}): choose another place") from error
+            break
+        self.size = 0
+        self._closed = threading.Event()
+        self._syncing = threading.Thread(target=self._sync, name=f"sync {path.name}", daemon=True)
+        self._syncing.start()
 
-@contextmanager
-def new_folder(folder: Path, flag: str = "folder") -> Iterator[Path]:
-    """Hand out a folder beside ``folder`` that takes its place at the end, or vanishes if the block fails.
+    def write(self, data: bytes, at: int | None = None) -> None:
+        """Write all of it, by default at the end, or leave the file as long as it was.
 
-    Args:
-        folder: one that does not exist yet, or is empty.
-        flag: what the messages say to choose another of, such as the command-line flag that named it.
+        Raises:
+            OSError: the disk is full.
+        """
+        try:
+            self._file.seek(self.size if at is None else at)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            self.cut(self.size)
+            raise
+        self.size = max(self.size, self._file.tell())
 
-    Raises:
-        OutputError: something is there, or it cannot be written.
-    """
-    check_free(folder, flag)
-    folder = folder.absolute()  # "." has no name to make another one of
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        part.mkdir(parents=True)
-        yield part
-        if folder.exists():
-            folder.rmdir()
-        part.replace(folder)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written ({error.strerror}): make room or choose another {flag}"
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    def cut(self, size: int) -> None:
+        """Take away what is behind so many bytes."""
+        with suppress(OSError):
+            self._file.truncate(size)
+            self.size = size
+
+    def close(self) -> None:
+        """Put all of it onto the disk and let it go; a second call does nothing.
+
+        Raises:
+            OSError: the disk is full, or gone.
+        """
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._syncing.join()
+        with self._file:
+            os.fsync(self._file.fileno())
+
+    def _sync(self) -> None:
+        while not self._closed.wait(SYNC_S):
+            with suppress(OSError):  # the write that failed says it
+                os.fsync(self._file.fileno())

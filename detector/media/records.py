@@ -13,7 +13,7 @@ from typing import TextIO, TypedDict
 from detector.detections import Detections
 from detector.errors import OutputError
 from detector.media.frames import Frame
-from detector.media.outputs import Sink, make_folder, refuse_existing
+from detector.media.outputs import GrowingFile, Sink
 
 __all__ = ["CsvSink", "JsonLinesSink", "Row", "rows"]
 
@@ -67,40 +67,32 @@ class _TextSink(Sink):
 
     def __init__(self, target: Path | str) -> None:
         self._name = "standard output" if str(target) == "-" else str(target)
-        self._file: TextIO | None
-        if str(target) == "-":
-            self._file = sys.stdout
-            return
-        path = Path(target)
-        make_folder(path.parent)
-        refuse_existing(path)
-        try:
-            self._file = path.open("x", encoding="utf-8", errors="backslashreplace", newline="")
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be written ({error.strerror}): choose another place") from error
+        self._file: TextIO | GrowingFile | None
+        self._file = sys.stdout if str(target) == "-" else GrowingFile(Path(target))
 
     def close(self) -> None:
         """Close the file; standard output stays open."""
         file, self._file = self._file, None
-        if file is None or file is sys.stdout:
-            return
         try:
-            file.close()
+            if isinstance(file, GrowingFile):
+                file.close()
         except OSError as error:
             raise OutputError(f"{self._name}: cannot be finished ({error.strerror}): make room") from error
 
     def _emit(self, text: str) -> None:
+        """Write whole lines, or none of them where the disk is full."""
         if self._file is None:
             raise ValueError(f"{self._name} is closed")
-        if self._file is sys.stdout:  # a terminal may know fewer letters than a file name has
-            encoding = self._file.encoding or "utf-8"
-            text = text.encode(encoding, "backslashreplace").decode(encoding)
         try:
-            self._file.write(text)
+            if isinstance(self._file, GrowingFile):
+                self._file.write(text.encode(errors="backslashreplace"))
+                return
+            encoding = self._file.encoding or "utf-8"  # a terminal may know fewer letters than a file name has
+            self._file.write(text.encode(encoding, "backslashreplace").decode(encoding))
             self._file.flush()
         except BrokenPipeError as error:
             # Otherwise the interpreter complains once more when it flushes at exit (see SIGPIPE in Python's docs).
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._file.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise OutputError(f"{self._name}: the reader has gone: write to a file instead") from error
         except OSError as error:
             raise OutputError(f"{self._name}: cannot be written ({error.strerror}): make room") from error

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from detector.detections import Detections
+from detector.files import make_folder, write_free
 from detector.media import images
 from detector.media.encode import VIDEO_SUFFIXES, VideoSink
 from detector.media.frames import Frame
-from detector.media.outputs import Annotator, Sink, free_path, make_folder
+from detector.media.outputs import Annotator, Sink
 from detector.media.records import CsvSink, JsonLinesSink, Row, rows
 from detector.media.window import WindowSink
 
@@ -22,7 +23,6 @@ __all__ = [
     "Sink",
     "VideoSink",
     "WindowSink",
-    "free_path",
     "rows",
 ]
 
@@ -50,7 +50,8 @@ class ImageSink(Sink):
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Write one image; it appears whole or not at all."""
-        images.write(free_path(self._folder / _image_name(frame)), self._annotate(frame, detections))
+        name = self._folder / _image_name(frame)
+        write_free(name, images.encode(self._annotate(frame, detections), name.suffix))
 
     def close(self) -> None:
         """Do nothing: every image is complete when it is written."""

@@ -33,7 +33,7 @@ class StillSource(Source):
         super().__init__(name, length=len(pictures))
         self._pictures = pictures
         self._tolerant = tolerant
-        self._frames = ReadAhead(self._decode(), AHEAD)
+        self._frames = ReadAhead(self._decode(), AHEAD, lambda frame: frame.image.nbytes)
 
     @classmethod
     def of_files(cls, name: str, paths: Sequence[Path], *, tolerant: bool) -> StillSource:

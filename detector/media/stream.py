@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import base64
+import io
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from detector.errors import SourceError
 from detector.media.frames import POLL_S, Source
+from detector.media.image_header import read_header
 from detector.media.images import Image
 from detector.media.live import Connection, LiveSource
 from detector.media.stills import StillSource
-from detector.media.video import VideoSource, bgr_converter, open_container, video_stream
+from detector.media.video import MAX_FRAME_PIXELS, REMOTE, VideoSource, bgr_converter, open_container, video_stream
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
 
 __all__ = ["Stream", "open_url", "without_password"]
 
@@ -27,7 +32,12 @@ T = TypeVar("T")
 
 MAX_STILL_BYTES = 256 << 20
 
+STALL_S = 2.0  # seconds without data after which a stream has stalled; a camera that was slower before may take longer
+BACKLOG_S = 0.005  # what comes sooner than this had been waiting
+
 OPTIONS = {
+    **REMOTE,
+    "max_pixels": str(MAX_FRAME_PIXELS),
     # Enough to see a picture of a 4K camera, little enough to start within a second. FFmpeg's "nobuffer" is left out
     # on purpose: it throws the pictures seen while probing away, the first key frame among them, and saves nothing
     # here, where a backlog is decoded at once and only its newest picture kept.
@@ -38,49 +48,89 @@ OPTIONS = {
 
 
 class Stream(Connection):
-    """An open network stream.
+    """An open network stream, of which only whole and new pictures are handed on.
+
+    What is damaged on the way spoils the pictures after it up to the next key frame. What comes out of a stall was sent
+    before it or during it, so it is decoded, but nothing is handed on before the stream has been waited for again.
 
     Args:
         container: PyAV's container with a video stream.
         name: what messages call it.
+        timeout_s: after a stall or damage, hang up when no good picture comes for so long.
+        late: whether the stream stalled while it was opened.
     """
 
-    def __init__(self, container: InputContainer, name: str) -> None:
+    def __init__(self, container: InputContainer, name: str, timeout_s: float, *, late: bool = False) -> None:
         self._container = container
         self._name = name
+        self._timeout_s = timeout_s
         stream = video_stream(container)
         # Threads by frame would hold one frame back for each thread; so would the decoder for reordering.
         stream.thread_type = "SLICE"
-        stream.codec_context.options = {"flags": "low_delay"}
+        self._decoder = stream.codec_context
+        self._decoder.options = {"flags": "low_delay", "max_pixels": str(MAX_FRAME_PIXELS)}
+        if self._decoder.name == "mjpeg":  # else the missing half of a picture is grey
+            self._decoder.options |= {"err_detect": "explode"}
         rate = stream.average_rate or stream.guessed_rate
         self.fps = Fraction(rate) if rate and rate <= 1000 else None
         self._packets = container.demux(stream)
         self._convert = bgr_converter()
+        self._spoilt = False  # until the next key frame
+        self._late = late  # until a packet has to be waited for
+        self._longest_s = STALL_S / 3  # that it took between two packets of late
 
     def read(self) -> Callable[[], Image]:
         """Wait for the next picture; every one is decoded, only those that are wanted are converted."""
+        began = time.monotonic()
+        while True:
+            asked = time.monotonic()
+            packet = self._next_packet()
+            self._look_at_clock(time.monotonic() - asked)
+            if (self._late or self._spoilt) and time.monotonic() - began > self._timeout_s:
+                raise SourceError(f"{self._name}: brings no whole picture any more: check the camera and the network")
+            frame = self._decoded(packet)
+            if frame is not None and not self._late:
+                return lambda: self._convert(frame)
+
+    def _next_packet(self) -> Packet[Any]:
         import av.error
 
-        while True:
-            try:
-                packet = next(self._packets, None)
-            except av.error.ExitError as error:
-                raise SourceError(
-                    f"{self._name}: nothing arrives any more: check the camera and the network"
-                ) from error
-            except av.error.FFmpegError as error:
-                raise SourceError(
-                    f"{self._name}: the connection broke ({error.strerror}): check the network"
-                ) from error
-            if packet is None or not packet.size:
-                raise SourceError(f"{self._name}: the other side ended the stream: check that it still runs")
-            try:
-                frames = packet.decode()
-            except av.error.FFmpegError:
-                continue  # damaged on the way; the next key frame mends it
-            if frames:
-                newest = frames[-1]
-                return lambda: self._convert(newest)
+        try:
+            packet = next(self._packets, None)
+        except av.error.ExitError as error:
+            raise SourceError(f"{self._name}: nothing arrives any more: check the camera and the network") from error
+        except av.error.FFmpegError as error:
+            raise SourceError(f"{self._name}: the connection broke ({error.strerror}): check the network") from error
+        if packet is None or not packet.size:
+            raise SourceError(f"{self._name}: the other side ended the stream: check that it still runs")
+        return packet
+
+    def _look_at_clock(self, waited_s: float) -> None:
+        """Tell a stall from the pace of a slow camera; what ends a stall was begun before it."""
+        if waited_s > max(STALL_S, 3 * self._longest_s):
+            self._late = self._spoilt = True
+            self._decoder.flush_buffers()
+        elif waited_s > BACKLOG_S:
+            self._late = False
+        self._longest_s = max(waited_s, 0.9 * self._longest_s)
+
+    def _decoded(self, packet: Packet[Any]) -> VideoFrame | None:
+        """The newest picture that a packet brings out, if it is whole."""
+        import av.error
+
+        whole = not packet.is_corrupt
+        if whole and self._decoder.name == "mjpeg":
+            whole = read_header(io.BytesIO(bytes(packet))).complete
+        self._spoilt = not whole or (self._spoilt and not packet.is_keyframe)
+        if self._spoilt:
+            return None
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            self._spoilt = True
+            return None
+        self._spoilt = any(frame.is_corrupt for frame in frames)
+        return frames[-1] if frames and not self._spoilt else None
 
     def close(self) -> None:
         """Hang up."""
@@ -103,6 +153,7 @@ def open_url(url: str, *, timeout_s: float, reconnect_limit_s: float) -> Source:
     def connect() -> InputContainer:
         return open_container(url, name, timeout_s, OPTIONS)
 
+    began = time.monotonic()
     container = _interruptible(connect)
     if container.format.name.endswith("_pipe"):  # FFmpeg's name for a single image
         container.close()
@@ -110,13 +161,14 @@ def open_url(url: str, *, timeout_s: float, reconnect_limit_s: float) -> Source:
     if container.duration:
         container.close()
         return _interruptible(lambda: VideoSource(url, name, timeout_s))
-    opened = [container]
     # The connection that was made to find out is the first one of the live source.
-    return LiveSource(
-        name,
-        lambda: Stream(opened.pop() if opened else connect(), name),
-        reconnect_limit_s=reconnect_limit_s,
-    )
+    opened = [(began, container)]
+
+    def attach() -> Stream:
+        began, container = opened.pop() if opened else (time.monotonic(), connect())
+        return Stream(container, name, timeout_s, late=time.monotonic() - began > STALL_S)
+
+    return LiveSource(name, attach, reconnect_limit_s=reconnect_limit_s)
 
 
 def without_password(url: str) -> str:

@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -19,18 +20,37 @@ import numpy as np
 from detector.errors import SourceError
 from detector.media.frames import Frame, ReadAhead, Source
 from detector.media.images import Image
+from detector.media.mp4_index import MAX_FRAMES, claimed_frames
 
 if TYPE_CHECKING:
     from av.container import InputContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["VideoSource", "bgr_converter", "open_container", "video_stream"]
+__all__ = ["MAX_FRAME_PIXELS", "REMOTE", "VideoSource", "bgr_converter", "open_container", "video_stream"]
 
 log = logging.getLogger(__name__)
 
-AHEAD = 4  # frames decoded before they are asked for: a 4K frame is 25 MB
+MAX_FRAME_PIXELS = 2**26
+"""Videos with larger frames, more than twice 8K, are refused: a decoder holds a dozen of them and more."""
+
+AHEAD = 4  # frames decoded before they are asked for
 DECODER_THREADS = 4  # more gain little, each holds a frame, and the network needs the cores
+LARGE = 2**22  # pixels; of larger frames two threads have to do
+
+# Nothing is decoded before the limits are set: in search of a rate, FFmpeg would decode the first megabytes.
+LOOK_ONLY = {"codec_whitelist": "none", "max_streams": "200"}
+FILE = {
+    "protocol_whitelist": "file",
+    # No playlists, manifests or image sequences, which open further files and addresses. The last few have no pictures:
+    # they are let in to be refused as what they are.
+    "format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h261,h263,h264,hevc,vvc,av1,obu,ivf,vc1,"
+    "vc1test,cavsvideo,dirac,dnxhd,flv,live_flv,asf,asf_o,wtv,ogg,mxf,gxf,nut,nsv,nuv,rm,dv,mjpeg,mpjpeg,mjpeg_2000,"
+    "yuv4mpegpipe,gif,apng,webp,swf,amv,dhav,lvf,pva,ty,film_cpk,4xm,roq,smk,bink,flic,"
+    "tty,wav,w64,mp3,flac,aac,ac3,aiff,au,amr,caf",
+}
+REMOTE = {"protocol_whitelist": "http,https,httpproxy,tls,tcp,udp,rtp,rtsp,rtsps,rtmp,rtmps,srt,crypto,data"}
+"""What FFmpeg may open for an address: whatever a playlist there says, no file of this computer."""
 
 
 def open_container(location: str, name: str, timeout_s: float | None, options: dict[str, str]) -> InputContainer:
@@ -43,7 +63,7 @@ def open_container(location: str, name: str, timeout_s: float | None, options: d
         options: FFmpeg's options of the demuxer and the protocol.
 
     Raises:
-        SourceError: FFmpeg cannot open it, or there is no video in it.
+        SourceError: FFmpeg cannot open it, or there is no video in it that can be decoded.
     """
     import av
     import av.error
@@ -54,6 +74,13 @@ def open_container(location: str, name: str, timeout_s: float | None, options: d
         raise SourceError(f"{name}: no answer within {timeout_s:g} s: check the address and the network") from error
     except av.error.InvalidDataError as error:
         raise SourceError(f"{name}: not a video, or one that is cut short: copy it again or convert it") from error
+    except av.error.ArgumentError as error:
+        if "format_whitelist" not in options:
+            raise SourceError(f"{name}: cannot be opened ({error.strerror}): check the address") from error
+        raise SourceError(
+            f"{name}: not a kind of video that is opened here, or a list of other files: name the video itself, or "
+            "convert it to MP4"
+        ) from error
     except av.error.FFmpegError as error:
         # Not str(error): it repeats the whole address, password included.
         raise SourceError(f"{name}: cannot be opened ({error.strerror}): check the name and the address") from error
@@ -61,7 +88,21 @@ def open_container(location: str, name: str, timeout_s: float | None, options: d
     if not container.streams.video or container.format.name == "tty":
         container.close()
         raise SourceError(f"{name}: there is no video in it: name an image or a video file")
+    if video_stream(container).codec_context is None:
+        container.close()
+        raise SourceError(f"{name}: there is no decoder here for its kind of video: convert it to MP4 with H.264")
     return container
+
+
+def _check_claims(path: Path, name: str) -> None:
+    try:
+        frames = claimed_frames(path)
+    except OSError as error:
+        raise SourceError(f"{name}: cannot be read ({error.strerror}): check the file and its permissions") from error
+    if frames > MAX_FRAMES:
+        raise SourceError(
+            f"{name}: it claims to hold {frames} frames: the file is damaged, copy it again or convert it"
+        )
 
 
 def video_stream(container: InputContainer) -> VideoStream:
@@ -123,24 +164,43 @@ class VideoSource(Source):
         location: what FFmpeg understands; ``file:`` and a path, or a URL.
         name: what messages and frames call it.
         timeout_s: longest wait for the other side of a URL; None for files.
+        max_pixels: width times height of the largest frame that is decoded.
 
     Attributes:
-        damaged: how many packets could not be decoded and were passed over.
+        damaged: how many packets could not be decoded, or hold too large a frame, and were passed over.
 
     Raises:
-        SourceError: it cannot be opened or holds no video.
+        SourceError: it cannot be opened, holds no video or too large a one.
     """
 
-    def __init__(self, location: str, name: str, timeout_s: float | None = None) -> None:
-        self._container = open_container(location, name, timeout_s, {})
+    def __init__(
+        self, location: str, name: str, timeout_s: float | None = None, *, max_pixels: int = MAX_FRAME_PIXELS
+    ) -> None:
+        options = LOOK_ONLY | (FILE if timeout_s is None else REMOTE)
+        if timeout_s is None:
+            _check_claims(Path(location.removeprefix("file:")), name)
+        self._container = open_container(location, name, timeout_s, options)
         self._stream = video_stream(self._container)
+        context = self._stream.codec_context
+        if context.width * context.height > max_pixels:
+            self._container.close()
+            raise SourceError(
+                f"{name}: {context.width}x{context.height} pixels are too many for a video (at most {max_pixels}): "
+                "scale it down"
+            )
+        self._max_bytes = 3 * max_pixels
         self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = DECODER_THREADS
+        context.thread_count = DECODER_THREADS if context.width * context.height <= LARGE else 2
+        context.options = {
+            "max_pixels": str(max_pixels),
+            # How many frames come out of order is not guessed from the first ones, but taken from the standard.
+            **({"strict": "strict"} if context.name == "h264" else {}),
+        }
         rate = self._stream.average_rate or self._stream.guessed_rate
         super().__init__(name, Fraction(rate) if rate else None)
         self.length = self._stream.frames or self._estimate()
         self.damaged = 0
-        self._frames = ReadAhead(self._decode(), AHEAD)
+        self._frames = ReadAhead(self._decode(), AHEAD, lambda frame: frame.image.nbytes)
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._frames)
@@ -162,11 +222,21 @@ class VideoSource(Source):
         for index, raw in enumerate(self._raw_frames(), 1):
             # Some old formats have no time stamps at all.
             time = raw.time if raw.pts is not None else float((index - 1) / (self.fps or 25))
-            yield Frame(convert(raw), index - 1, time, self.name)
+            yield Frame(self._image(convert, raw), index - 1, time, self.name)
         if self.damaged:
             log.warning("%s: %d damaged packets were passed over", self.name, self.damaged)
         if not index:
             raise SourceError(f"{self.name}: not one picture of it can be decoded: copy it again or convert it")
+
+    def _image(self, convert: Callable[[VideoFrame], Image], raw: VideoFrame) -> Image:
+        try:
+            if sum(plane.buffer_size for plane in raw.planes) <= self._max_bytes:
+                return convert(raw)
+            reason = "are too many bytes for one frame"
+        except (ValueError, OSError) as error:  # among them what FFmpeg says
+            reason = f"cannot be converted ({getattr(error, 'strerror', None) or error})"
+        kind = f"{raw.width}x{raw.height} pixels of {raw.format.name}"
+        raise SourceError(f"{self.name}: {kind} {reason}: convert it to MP4 with H.264, or scale it down")
 
     def _raw_frames(self) -> Iterator[VideoFrame]:
         import av.error

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from detector.detections import CLASSES, Detections
-from detector.media.images import write_bytes
+from detector.files import write_file
 from detector.scoring.examples import Example, shorter_side
 
 __all__ = ["MAX_DETECTIONS", "export_coco", "found", "truth"]
@@ -24,7 +24,12 @@ NOTE = (
 
 
 def export_coco(
-    folder: Path, examples: Sequence[Example], images: Sequence[tuple[str, int, int]], *, min_side: float
+    folder: Path,
+    examples: Sequence[Example],
+    images: Sequence[tuple[str, int, int]],
+    *,
+    min_side: float,
+    replace: bool = False,
 ) -> tuple[Path, Path]:
     """Write ``ground_truth.json`` and ``detections.json``, from which pycocotools computes the same average precision.
 
@@ -35,16 +40,17 @@ def export_coco(
         evaluation.params.maxDets = [300]
 
     Args:
-        folder: an existing folder; files of these names are replaced.
+        folder: an existing folder.
         examples: truth and detections of each image.
         images: file name, width and height in px of each.
         min_side: said in the files, for whoever computes with them.
+        replace: take the place of files of these names.
 
     Returns:
         The two files.
 
     Raises:
-        OutputError: a file cannot be written.
+        OutputError: a file is there, or cannot be written.
     """
     note = {"description": NOTE.format(least=min_side**2, most=MAX_DETECTIONS)}
     entries = [
@@ -53,7 +59,8 @@ def export_coco(
     ]
     paths = folder / "ground_truth.json", folder / "detections.json"
     for path, content in zip(paths, (truth(examples), found(examples)), strict=True):
-        write_bytes(path, json.dumps({"info": note, **content, "images": entries}).encode())
+        data = json.dumps({"info": note, **content, "images": entries}).encode()
+        write_file(path, data, replace=replace)
     return paths
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from detector.detections import CLASSES
 from detector.errors import ModelError
-from detector.media.images import write_bytes
+from detector.files import write_file
 from detector.training.quiet import quiet_ultralytics
 
-__all__ = ["LICENSE", "load", "now", "packed", "slim"]
+__all__ = ["LICENSE", "load", "now", "packed", "refusal", "slim"]
 
 LICENSE = "AGPL-3.0-or-later"
 
@@ -23,26 +24,32 @@ LOCAL_SETTINGS = frozenset({"model", "data", "project", "name", "save_dir", "res
 """Settings of a training that hold paths or names of the machine that it ran on."""
 
 
-def slim(checkpoint: Path, out: Path, *, data_note: str = "") -> None:
+def slim(checkpoint: Path, out: Path, *, data_note: str = "", trust: bool = False) -> None:
     """Write a checkpoint to hand on: float16 weights to run or to start a training from, and no trace of this machine.
 
     The optimizer's state, the settings that hold paths, and the state of the git repository are left out.
 
+    Args:
+        checkpoint: a .pt of ultralytics.
+        out: the file to write.
+        data_note: what the network was trained on.
+        trust: the checkpoint may run code, see :func:`~.quiet.quiet_ultralytics`.
+
     Raises:
-        ModelError: the checkpoint is missing or damaged, or has other classes.
+        ModelError: the checkpoint is missing, damaged or not trusted, or has other classes.
         OutputError: ``out`` cannot be written.
         MissingExtraError: the extra ``train`` is not installed.
     """
-    with quiet_ultralytics():
+    with quiet_ultralytics(trust=trust):
         network, content = load(checkpoint)
-        write_bytes(out, packed(network.half(), content, data_note))
+        write_file(out, packed(network.half(), content, data_note), replace=True)
 
 
 def load(checkpoint: Path) -> tuple[Any, dict[str, Any]]:
     """The float32 network and the checkpoint's content; call within :func:`~.quiet.quiet_ultralytics`.
 
     Raises:
-        ModelError: the checkpoint is missing or damaged, or has other classes.
+        ModelError: the checkpoint is missing, damaged or not trusted, or has other classes.
     """
     if not checkpoint.is_file():
         raise ModelError(f"{checkpoint}: no such file: name a checkpoint (.pt) of detector.train")
@@ -51,8 +58,11 @@ def load(checkpoint: Path) -> tuple[Any, dict[str, Any]]:
     try:
         network, content = load_checkpoint(checkpoint)
         names, channels = list(network.names.values()), network.model[-1].nc
+        content["train_args"] = dict(content.get("train_args") or {})
     except Exception as error:  # a damaged pickle raises nearly anything
-        raise ModelError(f"{checkpoint}: not a detector that ultralytics can read: name another .pt") from error
+        raise ModelError(
+            f"{checkpoint}: {refusal(error, 'not a detector that ultralytics can read: name another .pt')}"
+        ) from error
     if names != list(CLASSES) or channels != len(CLASSES):
         raise ModelError(
             f"{checkpoint}: its {channels} classes are {', '.join(map(str, names))}, not {', '.join(CLASSES)}: "
@@ -63,6 +73,17 @@ def load(checkpoint: Path) -> tuple[Any, dict[str, Any]]:
     return network, content
 
 
+def refusal(error: Exception, otherwise: str) -> str:
+    """Why ultralytics did not load a checkpoint, and the remedy: ``otherwise``, or that it holds code."""
+    foreign = re.search(r"GLOBAL (\S+)", str(error.__cause__ or error))
+    if foreign:
+        return (
+            f"holds {foreign[1]}, which is no part of a detector: loading it could run code on this computer; "
+            "name another .pt, or add --trust if you trust whoever made it"
+        )
+    return otherwise
+
+
 def packed(network: Any, content: dict[str, Any], data_note: str) -> bytes:
     """The file of a checkpoint that holds the network, in the precision that it has, and nothing local."""
     import torch
@@ -70,7 +91,7 @@ def packed(network: Any, content: dict[str, Any], data_note: str) -> bytes:
 
     settings = {
         key: value
-        for key, value in content.get("train_args", {}).items()
+        for key, value in content["train_args"].items()
         if key not in LOCAL_SETTINGS and not (isinstance(value, str) and ("/" in value or "\\" in value))
     }
     network.args = settings

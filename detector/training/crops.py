@@ -15,8 +15,8 @@ from detector.engines.classifier import BACKGROUND
 from detector.engines.crops import MARGIN, SIDE, cut
 from detector.engines.face_finders import FaceFinder
 from detector.evaluation.labelled import LabelledImage
+from detector.files import new_folder
 from detector.media import images
-from detector.media.outputs import new_folder
 from detector.scoring import MIN_SIDE
 from detector.scoring.examples import shorter_side
 
@@ -76,7 +76,7 @@ def write_crops(
             for part, labelled in parts.items()
         }
         note = {"side": side, "margin": margin, "min_side": min_side, "crops": counts}
-        images.write_bytes(whole / NOTE, (json.dumps(note, indent=1) + "\n").encode())
+        (whole / NOTE).write_bytes((json.dumps(note, indent=1) + "\n").encode())
     return counts
 
 
@@ -103,7 +103,7 @@ def _write_part(
         boxes = [*zip(faces.xyxy, faces.names, strict=True), *((box, BACKGROUND) for box in empty)]
         for index, (box, name) in enumerate(boxes):
             crop = cut(picture, box[None], side=side, margin=margin)[0]
-            images.write(out / name / f"{number:05}-{index:03}-{item.path.stem}.jpg", crop)
+            (out / name / f"{number:05}-{index:03}-{item.path.stem}.jpg").write_bytes(images.encode(crop, ".jpg"))
             counts[name] += 1
     return counts
 

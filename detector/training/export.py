@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +9,13 @@ from typing import Any, Literal
 
 import detector
 from detector.detections import CLASSES
-from detector.engines.session import OnnxSession
+from detector.engines.session import MAX_SIDE, OnnxSession
 from detector.errors import ModelError, OutputError
-from detector.media.images import write_bytes
+from detector.files import write_file
 from detector.training.checkpoint import LICENSE, load, now, packed
 from detector.training.parity import Parity, compare
 from detector.training.quiet import quiet_ultralytics
+from detector.workshop import temporary_folder
 
 __all__ = ["Exported", "Head", "export", "install"]
 
@@ -51,6 +50,7 @@ def export(
     head: Head = "raw",
     data_note: str = "",
     images: Sequence[Path] = (),
+    trust: bool = False,
 ) -> Exported:
     """Export a checkpoint with free height, width and batch, and compare both on real images.
 
@@ -63,20 +63,22 @@ def export(
         head: ``raw`` for suppression outside the network, ``end2end`` for the head that needs none (yolo26).
         data_note: what the network was trained on, for the metadata.
         images: to compare on; those that ultralytics brings along by default.
+        trust: the checkpoint may run code, see :func:`~.quiet.quiet_ultralytics`.
 
     Raises:
-        ModelError: the checkpoint is missing, damaged, or has other classes or no such head; or the networks differ.
+        ModelError: the checkpoint is missing, damaged, not trusted, or has other classes or no such head; or the
+            networks differ.
         OutputError: ``out`` cannot be written.
         MissingExtraError: the extra ``train`` is not installed.
     """
     if out.suffix != ".onnx":
         raise OutputError(f"--out {out}: must end in .onnx")
-    with quiet_ultralytics(), tempfile.TemporaryDirectory(prefix="mask-detector-") as folder:
+    with quiet_ultralytics(trust=trust), temporary_folder() as folder:
         network, content = load(checkpoint)
         if head == "end2end" and getattr(network.model[-1], "one2one_cv2", None) is None:
             raise ModelError(f"{checkpoint}: has no end-to-end head: export it with --head raw")
-        imgsz = imgsz or _trained_size(content)
-        part = Path(folder) / "network.pt"
+        imgsz = imgsz or _trained_size(checkpoint, content)
+        part = folder / "network.pt"
         part.write_bytes(packed(network, content, data_note))  # ultralytics exports beside the checkpoint
         made = _export_with_ultralytics(part, imgsz, head)
         _finish(made, data_note or str(content.get("data_note", "")))
@@ -85,7 +87,7 @@ def export(
             if session.metadata.names != CLASSES or session.metadata.end2end != network.end2end:
                 raise ModelError(f"{checkpoint}: the exported file says {session.metadata}: report this as a bug")
             parity = compare(network, session, imgsz, images or _bundled_images())
-        write_bytes(out, made.read_bytes())
+        write_file(out, made.read_bytes(), replace=True)
     return Exported(out, imgsz, head, parity)
 
 
@@ -104,18 +106,20 @@ def install(files: Sequence[Path], folder: Path) -> list[Path]:
         for source in files:
             target = folder / source.name
             if target.exists():
-                shutil.copy2(target, part := target.with_name(f".{target.name}.bak.part"))
-                part.replace(target.with_name(f"{target.name}.bak"))
-            write_bytes(target, source.read_bytes())
+                write_file(target.with_name(f"{target.name}.bak"), target.read_bytes(), replace=True)
+            write_file(target, source.read_bytes(), replace=True)
             installed.append(target)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror}): check its permissions") from error
     return installed
 
 
-def _trained_size(content: dict[str, Any]) -> int:
-    size = content.get("train_args", {}).get("imgsz", 640)
-    return int(max(size) if isinstance(size, list | tuple) else size)
+def _trained_size(checkpoint: Path, content: dict[str, Any]) -> int:
+    size = content["train_args"].get("imgsz", 640)
+    sides = size if isinstance(size, list | tuple) else [size]
+    if not sides or not all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides):
+        raise ModelError(f"{checkpoint}: says it was trained at {str(size)[:60]} px: give the size with --imgsz")
+    return int(max(sides))
 
 
 def _export_with_ultralytics(checkpoint: Path, imgsz: int, head: Head) -> Path:
@@ -132,8 +136,8 @@ def _export_with_ultralytics(checkpoint: Path, imgsz: int, head: Head) -> Path:
             nms=False if head == "end2end" else None,
             device="cpu",
         )
-    except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
+    except Exception as error:  # a checkpoint of a stranger's may hold a network of any shape
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
         raise ModelError(
             f"ultralytics could not export the network ({reason}): try the version in constraints.txt"
         ) from error

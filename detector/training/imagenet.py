@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector.errors import MissingExtraError, TrainingError
+from detector.files import make_folder
+from detector.workshop import workshop
 
 if TYPE_CHECKING:
     import torch
@@ -64,8 +66,11 @@ def _download(url: str, target: Path) -> None:
 
     log.info("fetching %s into %s", target.name, target.parent)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(target), hash_prefix=target.stem.rpartition("-")[2], progress=False)
+        make_folder(target.parent)
+        with workshop(target.parent) as shop:
+            part = shop / target.name
+            torch.hub.download_url_to_file(url, str(part), hash_prefix=target.stem.rpartition("-")[2], progress=False)
+            part.replace(target)
     except Exception as error:  # urllib, ssl and torch.hub each have their own
         log.debug("the download failed", exc_info=True)
         raise TrainingError(

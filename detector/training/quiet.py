@@ -8,13 +8,13 @@ import logging
 import os
 import shutil
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from detector.errors import MissingExtraError
+from detector.errors import MissingExtraError, ModelError
+from detector.workshop import temporary_folder
 
 __all__ = ["quiet_ultralytics"]
 
@@ -29,13 +29,18 @@ class _ToOurLog(logging.Handler):
 
 
 @contextmanager
-def quiet_ultralytics() -> Iterator[None]:
+def quiet_ultralytics(*, trust: bool = False) -> Iterator[None]:
     """Import ultralytics tamed, and keep its and torch's warnings (about their own insides) from the user's screen.
 
     Its settings go to a folder that is removed when the process ends. Where the caller imported ultralytics before,
     the caller's settings hold, and only the chatter is silenced.
 
+    Args:
+        trust: checkpoints (.pt), which are pickles, may run the code that they hold. Otherwise ultralytics loads and
+            builds nothing but the networks it knows: its own checkpoints and ours need no more.
+
     Raises:
+        ModelError: this torch cannot load a checkpoint without running its code.
         MissingExtraError: the packages of the extra ``train`` are not installed.
     """
     for package in ("ultralytics", "onnx", "onnxslim"):
@@ -48,13 +53,31 @@ def quiet_ultralytics() -> Iterator[None]:
         from ultralytics.utils import LOGGER
 
         LOGGER.handlers[:] = [_ToOurLog()]
+        with _restricted_loading(restricted=not trust):
+            yield
+
+
+@contextmanager
+def _restricted_loading(*, restricted: bool) -> Iterator[None]:
+    """What ULTRALYTICS_SAFE_LOAD=1 does, also where ultralytics was imported before."""
+    import torch
+    from ultralytics.nn import tasks
+
+    if restricted and not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
+        raise ModelError("this torch would run what a checkpoint holds: pip install 'torch>=2.6'")
+    before = tasks.SAFE_LOAD
+    tasks.SAFE_LOAD = restricted
+    try:
         yield
+    finally:
+        tasks.SAFE_LOAD = before
 
 
 def _prepare_environment() -> None:
     """Ultralytics reads these once, when it is imported."""
-    settings = Path(tempfile.mkdtemp(prefix="mask-detector-"))
-    atexit.register(shutil.rmtree, settings, ignore_errors=True)
+    stack = ExitStack()
+    settings = stack.enter_context(temporary_folder())
+    atexit.register(stack.close)
     os.environ.update(
         YOLO_CONFIG_DIR=str(settings),
         YOLO_OFFLINE="true",  # no connection test, no usage events, no question for a newer version

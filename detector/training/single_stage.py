@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from detector.errors import TrainingError
+from detector.files import alone
 from detector.scoring import SHOWN_IOU
 from detector.training import curves
+from detector.training.checkpoint import refusal
 from detector.training.failures import one_line_errors
 from detector.training.folder import check_folder
 from detector.training.hardware import find_device
 from detector.training.quiet import quiet_ultralytics
 from detector.training.results import Listener, TrainingResult
+from detector.workshop import sweep, was_abandoned
 
-__all__ = ["hyperparameters", "last_checkpoint", "new_run", "resume", "train"]
+__all__ = ["hyperparameters", "last_checkpoint", "new_run", "resume", "run_folder", "train"]
+
+OWN_NAMES = {"dataset", "crops", "weights", "args.yaml", "results.csv"}
+"""In a run's folder before its first checkpoint."""
 
 STRIDE = 32
 DEFAULT_BATCH = 16
@@ -31,6 +40,7 @@ def new_run(runs: Path, name: str = "train") -> Path:
     """
     if not re.fullmatch(r"[^\W_][\w.-]*", name):
         raise TrainingError(f"--name {name}: use letters, digits, dots and dashes only")
+    _sweep_runs(runs)
     for number in count(1):
         run = runs / (name if number == 1 else f"{name}-{number}")
         try:
@@ -45,6 +55,32 @@ def new_run(runs: Path, name: str = "train") -> Path:
     raise AssertionError("count() never ends")
 
 
+@contextmanager
+def run_folder(resumed: Path | None, runs: Path, name: str) -> Iterator[Path]:
+    """The folder of a run that goes on, or of a new one, which goes at the end if no epoch was completed in it.
+
+    Raises:
+        TrainingError: see :func:`new_run`.
+        OutputError: another process is at work in it.
+    """
+    run = resumed or new_run(runs, name)
+    try:
+        with alone(run) if run.is_dir() else nullcontext():
+            yield run
+    finally:
+        if not resumed and not last_checkpoint(run):  # nothing but copied data: made here, and of no more use
+            shutil.rmtree(run, ignore_errors=True)
+
+
+def _sweep_runs(runs: Path) -> None:
+    """Take away the runs of processes that died before their first checkpoint, if nothing else was put there."""
+    for run in runs.iterdir() if runs.is_dir() else ():
+        if run.is_dir() and was_abandoned(run):
+            sweep(run)
+            if not last_checkpoint(run) and {entry.name for entry in run.iterdir()} <= OWN_NAMES:
+                shutil.rmtree(run, ignore_errors=True)
+
+
 def train(
     data: Path,
     run: Path,
@@ -57,6 +93,7 @@ def train(
     seed: int = 0,
     workers: int = 4,
     listener: Listener | None = None,
+    trust: bool = False,
 ) -> TrainingResult:
     """Train on a YOLO folder; everything that is written goes into ``run``.
 
@@ -74,6 +111,7 @@ def train(
         seed: another number gives other augmentations.
         workers: processes that load images for a GPU; on a CPU there are none, they would only take its cores.
         listener: hears about each step and epoch.
+        trust: ``start`` may run code, see :func:`~.quiet.quiet_ultralytics`.
 
     Raises:
         TrainingError: the data, the start or the device cannot be used, or memory or disk do not suffice.
@@ -85,7 +123,7 @@ def train(
     available = contents["train"].images
     if batch and batch > available:
         raise TrainingError(f"--batch {batch}: there are only {available} training images: use {available} or less")
-    with quiet_ultralytics():
+    with quiet_ultralytics(trust=trust):
         settings = hyperparameters(epochs, batch or min(DEFAULT_BATCH, available)) | {
             "model": str(start),
             "data": str(data.resolve()),
@@ -99,7 +137,12 @@ def train(
 
 
 def resume(
-    run: Path, *, device: str = "auto", batch: int | None = None, listener: Listener | None = None
+    run: Path,
+    *,
+    device: str = "auto",
+    batch: int | None = None,
+    listener: Listener | None = None,
+    trust: bool = False,
 ) -> TrainingResult:
     """Go on with a run that was interrupted, from its last whole epoch, with the settings that it began with.
 
@@ -108,6 +151,7 @@ def resume(
         device: as for :func:`train`; another one than before is fine.
         batch: images per step, if the old number was too many for the memory.
         listener: hears about each step and epoch.
+        trust: its checkpoints may run code, see :func:`~.quiet.quiet_ultralytics`.
 
     Raises:
         TrainingError: there is nothing to resume, or as for :func:`train`.
@@ -119,8 +163,10 @@ def resume(
     if not data.is_file():
         raise TrainingError(f"--resume {run}: its dataset/ is gone: start a new training from it with --start {last}")
     check_folder(data)
-    with quiet_ultralytics():
+    with quiet_ultralytics(trust=trust):
         checkpoint = _load(last)
+        if last.with_name("best.pt").is_file():
+            _load(last.with_name("best.pt"))  # ultralytics reads it again at the end, and then runs what it holds
         if checkpoint.get("optimizer") is None:
             raise TrainingError(
                 f"--resume {run}: that training is finished: start a new one from it with --start {last}"
@@ -178,6 +224,8 @@ def _run(settings: dict[str, Any], run: Path, listener: Listener | None) -> Trai
     from detector.training.trainer import FaceTrainer
 
     began = time.monotonic()
+    for cache in Path(settings["data"]).parent.glob("labels/*.cache"):
+        cache.unlink()  # a pickle: of a folder that came from elsewhere it would run whatever is in it
     with one_line_errors(run):
         trainer = FaceTrainer(settings, listener)
         trainer.train()
@@ -192,5 +240,7 @@ def _load(checkpoint: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = load_checkpoint(checkpoint)[1]
     except Exception as error:  # a damaged pickle raises nearly anything
-        raise TrainingError(f"{checkpoint}: not a checkpoint that ultralytics can read: use another one") from error
+        raise TrainingError(
+            f"{checkpoint}: {refusal(error, 'not a checkpoint that ultralytics can read: use another one')}"
+        ) from error
     return content

@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 from detector.errors import TrainingError
+from detector.files import make_folder
 from detector.training.quiet import quiet_ultralytics
+from detector.workshop import workshop
 
 __all__ = ["DEFAULT_START", "find_start"]
 
@@ -45,8 +47,12 @@ def _download(name: str, target: Path) -> None:
     with quiet_ultralytics():
         from ultralytics.utils.downloads import attempt_download_asset
 
+        make_folder(target.parent)
         try:
-            attempt_download_asset(target)
+            with workshop(target.parent) as shop:  # half a file would be taken for a whole one ever after
+                attempt_download_asset(shop / target.name)
+                if (shop / target.name).is_file():
+                    (shop / target.name).replace(target)
         except Exception as error:  # requests, urllib and ultralytics each have their own
             log.debug("the download failed", exc_info=True)
             raise TrainingError(

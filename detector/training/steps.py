@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from detector._heap import keep_memory
 from detector.errors import MissingExtraError, TrainingError
-from detector.media.images import write_bytes
+from detector.files import write_file
 from detector.training.cpu import has_native_bfloat16, physical_cores
 from detector.training.hardware import find_device
 
@@ -191,7 +191,7 @@ def _save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     import torch
 
     torch.save(content, buffer := io.BytesIO())
-    write_bytes(path, buffer.getvalue())
+    write_file(path, buffer.getvalue(), replace=True)
 
 
 def load_checkpoint(path: Path, kind: str) -> dict[str, Any]:

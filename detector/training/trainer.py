@@ -10,14 +10,30 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from ultralytics.engine import trainer as engine
 from ultralytics.models.yolo.detect import DetectionTrainer
+from ultralytics.utils.torch_utils import strip_optimizer
 
 from detector.detections import CLASSES
 from detector.errors import TrainingError
 from detector.training import cpu
+from detector.training.checkpoint import refusal
 from detector.training.results import ClassScore, EpochResult, Listener
+from detector.workshop import workshop
 
 __all__ = ["FaceTrainer"]
+
+
+def _strip(checkpoint: Path, *, updates: dict[str, Any] | None = None) -> Any:
+    """What ultralytics does to the finished checkpoints in place, where a kill would cost the whole training."""
+    with workshop(checkpoint.parent) as shop:
+        part = shop / checkpoint.name
+        stripped = strip_optimizer(checkpoint, s=str(part), updates=updates)
+        part.replace(checkpoint)
+    return stripped
+
+
+engine.strip_optimizer = _strip
 
 
 class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no types
@@ -61,23 +77,21 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no 
         try:
             return super().setup_model()
         except Exception as error:
-            raise TrainingError(
-                f"--start {self.args.model}: not a network that ultralytics can train: name a detector's .pt"
-            ) from error
+            otherwise = "not a network that ultralytics can train: name a detector's .pt"
+            raise TrainingError(f"--start {self.args.model}: {refusal(error, otherwise)}") from error
 
     def save_model(self) -> bool:
         """Each checkpoint appears whole or not at all, also if Ctrl-C or a full disk comes in between."""
         last, best = self.last, self.best
-        self.last, self.best = (path.with_name(f".{path.name}.part") for path in (last, best))
-        try:
-            saved: bool = super().save_model()
-            for part, path in ((self.last, last), (self.best, best)):
-                if part.exists():
-                    part.replace(path)
-        finally:
-            for part in (self.last, self.best):
-                part.unlink(missing_ok=True)
-            self.last, self.best = last, best
+        with workshop(last.parent) as shop:
+            self.last, self.best = shop / last.name, shop / best.name
+            try:
+                saved: bool = super().save_model()
+                for part, path in ((self.last, last), (self.best, best)):
+                    if part.exists():
+                        part.replace(path)
+            finally:
+                self.last, self.best = last, best
         return saved
 
     def validate(self) -> tuple[dict[str, float], float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import detector
 from detector.engines.letterbox import InputBuffer, Letterbox
 from detector.engines.session import OnnxSession
 from detector.errors import ModelError, OutputError
+from detector.files import write_file
 from detector.media import images
 from detector.training import face_ssd, two_step
 from detector.training.checkpoint import LICENSE, now
@@ -23,6 +23,7 @@ from detector.training.crop_folder import Crop, whole
 from detector.training.export import OPSET
 from detector.training.parity import MAX_PIXELS, MAX_SCORE
 from detector.training.steps import load_checkpoint, require_torchvision
+from detector.workshop import temporary_folder
 
 if TYPE_CHECKING:
     from torch import nn
@@ -168,7 +169,7 @@ def _export(
             f"{out}: differs from its checkpoint by {pixels:.3g} px and {score:.3g} in score on {count} inputs "
             f"(allowed are {MAX_PIXELS} and {MAX_SCORE}): nothing was written"
         )
-    images.write_bytes(out, data)
+    write_file(out, data, replace=True)
     return Exported(out, count, pixels, score)
 
 
@@ -178,9 +179,9 @@ def _trace(network: nn.Module, example: Any, axes: dict[str, dict[int, str]], en
     import torch
 
     names = list(axes)
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory(prefix="mask-detector-") as folder:
+    with warnings.catch_warnings(), temporary_folder() as folder:
         warnings.simplefilter("ignore")  # the tracer warns that it is the old one: the new one needs onnxscript
-        path = Path(folder) / "network.onnx"
+        path = folder / "network.onnx"
         torch.onnx.export(
             network,
             (example,),

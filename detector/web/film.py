@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from detector.errors import DetectorError, SourceError
 from detector.evaluation.chart import Chart, Series, draw_chart, ticks_up_to
@@ -20,16 +19,18 @@ from detector.media.sinks import CsvSink, VideoSink
 from detector.media.video import VideoSource
 from detector.web.bench import Bench, narrowed
 from detector.web.results import problem
+from detector.web.store import MEGABYTE
 from detector.web.uploads import Upload
-from detector.web.visitors import Visitor, Visitors
+from detector.web.visitors import Visitor, Visitors, owner_of
 
-__all__ = ["MAX_BYTES", "MAX_SECONDS", "MAX_SIDE", "MEGABYTE", "FilmDesk", "timeline"]
+__all__ = ["MAX_BYTES", "MAX_SECONDS", "MAX_SIDE", "FilmDesk", "timeline"]
 
 MAX_SECONDS = 120
-MEGABYTE = 2**20  # as Gradio counts, whose message says the limit too
 MAX_BYTES = 200 * MEGABYTE
 MAX_SIDE = 4096
 """Limits of a video: longer, heavier or larger ones would keep the others waiting."""
+
+MAX_FRAME_PIXELS = MAX_SIDE * 2304  # 4K of every usual shape; a decoder holds a dozen frames
 
 POINTS = 60
 """The timeline has at most so many points for each kind of face."""
@@ -58,14 +59,14 @@ class FilmDesk:
 
     def take(self, upload: Upload | None, request: gr.Request) -> Answer:
         """Another video, or none any more: the last result goes."""
-        visitor = self.visitors.meet(request.session_hash)
+        visitor = self.visitors.meet(request.session_hash, owner_of(request))
         visitor.stop.set()
         self.visitors.hold(visitor, "video", upload.path if upload else None)
         return _nothing("")
 
     def cancel(self, request: gr.Request) -> None:
         """Stop after the frame that is worked on; what is done until then is shown."""
-        self.visitors.meet(request.session_hash).stop.set()
+        self.visitors.meet(request.session_hash, owner_of(request)).stop.set()
 
     def watch(
         self,
@@ -77,18 +78,21 @@ class FilmDesk:
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for it
     ) -> Iterator[Answer]:
         """Work through the video; the page is told of progress, and of the end."""
-        visitor = self.visitors.meet(request.session_hash)
         if upload is None or upload.path is None:
             yield _nothing(problem("There is no video yet: choose one first"))
             return
-        self.visitors.hold(visitor, "video", upload.path)  # a program sends it here and nowhere else
-        visitor.stop.set()  # what is still under way for this page
-        with visitor.busy:
-            visitor.stop.clear()
-            try:
-                yield self._watch(visitor, upload, engine, (conf, overlap), progress)
-            except DetectorError as error:
-                yield _nothing(problem(str(error)))
+        with self.visitors.working(request.session_hash, owner_of(request)) as visitor:
+            self.visitors.hold(visitor, "video", upload.path)  # a program sends it here and nowhere else
+            visitor.stop.set()  # what is still under way for this page
+            with visitor.busy:
+                visitor.stop.clear()
+                if visitor.gone:  # the page was closed while this waited
+                    visitor.stop.set()
+                try:
+                    answer = self._watch(visitor, upload, engine, (conf, overlap), progress)
+                except DetectorError as error:
+                    answer = _nothing(problem(str(error)))
+        yield answer
 
     def _watch(
         self, visitor: Visitor, upload: Upload, engine: str, limits: tuple[float, float], progress: gr.Progress
@@ -97,11 +101,11 @@ class FilmDesk:
         _check_bytes(upload)
         counts: Counts = []
         began = time.monotonic()
-        source = VideoSource(f"file:{upload.path}", upload.name)
+        source = VideoSource(f"file:{upload.path}", upload.name, max_pixels=MAX_FRAME_PIXELS)
         with source:
             _check_length(source, upload.name)
-            folder = self.visitors.folder(visitor, Path(get_upload_folder()))
-            stem = Path(upload.name).stem[:80] or "video"
+            folder = self.visitors.folder(visitor)
+            stem = Path(upload.name).stem.encode()[:80].decode(errors="ignore") or "video"
             film, table = folder / f"{stem}-masks.mp4", folder / f"{stem}-masks.csv"
             annotate, reported = Annotator(), 0.0
             with VideoSink(film, source.fps, annotate) as video, CsvSink(table) as rows:

@@ -1,15 +1,17 @@
 """The live view: the page sends its newest camera picture, gets the faces back, and only then sends the next.
 
-So a picture is never old, whatever the network does, and the server never holds more than one for each viewer. Nothing
-is written to disk.
+So a picture is never old, whatever the network does, and the server never holds more than one for each viewer: a second
+one that comes while one is looked at is not even decoded. Nothing is written to disk.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
+import struct
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +19,8 @@ from detector.detections import CLASSES
 from detector.engines import DEFAULT_CONF
 from detector.errors import DetectorError, SourceError
 from detector.media import images
-from detector.web.bench import Bench, narrowed
+from detector.web.bench import Bench, BusyError, narrowed
+from detector.web.names import household, is_local
 from detector.web.words import sentence
 
 __all__ = ["TIME_LIMIT_S", "VIEWERS", "LiveDesk"]
@@ -33,13 +36,20 @@ IDLE_S = 5.0
 
 MAX_BYTES = 2_000_000
 MAX_SIDE = 1920
+MAX_SCANS = 16
+"""Each part of a progressive JPEG costs a pass over the whole picture; cameras and encoders make ten."""
+
 OVERLAP = 0.6
+
+BROKEN = "The camera's picture did not arrive whole: press Start again"
 
 
 @dataclass
 class _Viewing:
+    home: str
     began: float
     last: float
+    busy: bool = False
 
 
 class LiveDesk:
@@ -47,7 +57,7 @@ class LiveDesk:
 
     Args:
         bench: the engines.
-        viewers: how many can watch at once.
+        viewers: how many can watch at once; half of them from one address, unless it is this computer's own.
         time_limit: seconds after which a view stops.
     """
 
@@ -57,24 +67,27 @@ class LiveDesk:
         self._over: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def live(self, message: dict[str, Any]) -> dict[str, Any]:
+    def live(self, message: object, address: str = "127.0.0.1", visitor: str = "") -> dict[str, Any]:
         """One picture of one viewer.
 
         Args:
             message: ``viewer``, a name that the page made up for this view; ``jpeg``, base64; ``conf``; ``engine``.
+            address: where it comes from.
+            visitor: who sends it, as the server knows them: two visitors are two viewers under whatever name.
 
         Returns:
             ``faces``, [[left, top, right, bottom, confidence, class], ...] in pixels of the picture, ``words``,
             ``masked``, ``bare``, ``ms`` and ``left`` (seconds until the view stops); or ``wait`` with the reason, or
             ``over`` with the reason.
         """
+        if not isinstance(message, dict):
+            return {"over": "The page's message could not be read: reload the page"}
+        viewer = str(message.get("viewer", ""))[:64]
         try:
-            left = self._admit(str(message.get("viewer", ""))[:64])
-            if isinstance(left, dict):
-                return left
-            image = _decode(message.get("jpeg"))
-            look = self.bench.look(image, str(message.get("engine", "")))
-            found = narrowed(look.found, _fraction(message.get("conf")), OVERLAP)
+            with self._admit(f"{visitor}/{viewer}" if visitor else viewer, household(address)) as left:
+                image = _decode(message.get("jpeg"))
+                look = self.bench.look(image, str(message.get("engine", "")))
+                found = narrowed(look.found, _fraction(message.get("conf")), OVERLAP)
         except SourceError as error:
             return {"over": str(error)}
         except DetectorError as error:
@@ -86,25 +99,44 @@ class LiveDesk:
         counts = {"masked": found.count("with_mask"), "bare": found.count("without_mask")}
         return {"faces": faces, "words": sentence(found), **counts, "ms": 1000 * look.seconds, "left": left}
 
-    def _admit(self, viewer: str) -> float | dict[str, Any]:
-        """Seconds that a viewer has left, or why there are none."""
+    @contextmanager
+    def _admit(self, viewer: str, home: str) -> Iterator[float]:
+        """A viewer's place while one picture is looked at, and the seconds that they have left.
+
+        Raises:
+            SourceError: their time is over.
+            BusyError: they have to wait.
+        """
         now = time.monotonic()
         with self._lock:
-            for name in [name for name, viewing in self._viewings.items() if now - viewing.last > IDLE_S]:
-                del self._viewings[name]
-            self._over = {name: when for name, when in self._over.items() if now - when < self.time_limit}
+            self._forget(now)
             if viewer in self._over:
-                return {"over": self._limit()}
-            if viewer not in self._viewings and len(self._viewings) >= self.viewers:
-                return {"wait": f"{self.viewers} people are watching, which is all this computer can do: please wait"}
-            viewing = self._viewings.setdefault(viewer, _Viewing(now, now))
-            viewing.last = now
+                raise SourceError(self._limit())
+            viewing = self._viewings.get(viewer) or self._begin(viewer, home, now)
+            if viewing.busy:
+                raise BusyError("Your last picture is still being looked at")
             left = self.time_limit - (now - viewing.began)
             if left <= 0:
                 del self._viewings[viewer]
                 self._over[viewer] = now
-                return {"over": self._limit()}
-            return left
+                raise SourceError(self._limit())
+            viewing.busy = True
+        try:
+            yield left
+        finally:
+            viewing.busy, viewing.last = False, time.monotonic()
+
+    def _begin(self, viewer: str, home: str, now: float) -> _Viewing:
+        mine = sum(each.home == home for each in self._viewings.values())
+        if len(self._viewings) >= self.viewers or (mine >= max(1, self.viewers // 2) and not is_local(home)):
+            raise BusyError(f"{self.viewers} people are watching, which is all this computer can do: please wait")
+        return self._viewings.setdefault(viewer, _Viewing(home, now, now))
+
+    def _forget(self, now: float) -> None:
+        gone = [each for each, viewing in self._viewings.items() if now - viewing.last > IDLE_S and not viewing.busy]
+        for viewer in gone:
+            del self._viewings[viewer]
+        self._over = {each: when for each, when in self._over.items() if now - when < self.time_limit}
 
     def _limit(self) -> str:
         return f"Stopped after {self.time_limit:.0f} seconds, so that others can watch too. Press Start to go on."
@@ -112,14 +144,38 @@ class LiveDesk:
 
 def _decode(jpeg: object) -> images.Image:
     if not isinstance(jpeg, str) or not 0 < len(jpeg) <= MAX_BYTES:
-        raise SourceError("The camera's picture did not arrive whole: press Start again")
+        raise SourceError(BROKEN)
     try:
-        image = images.decode(base64.b64decode(jpeg, validate=True), "the camera's picture")
-    except binascii.Error as error:
-        raise SourceError("The camera's picture did not arrive whole: press Start again") from error
-    if max(image.shape[:2]) > MAX_SIDE:
+        data = base64.b64decode(jpeg, validate=True)
+    except ValueError as error:  # no base64, or letters beyond ASCII
+        raise SourceError(BROKEN) from error
+    width, height = _jpeg_size(data)
+    if max(width, height) > MAX_SIDE:
         raise SourceError(f"The camera's picture is larger than {MAX_SIDE} px: choose a lower resolution")
-    return image
+    return images.decode(data, "the camera's picture")
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    """(width, height) of a JPEG as browsers make it, read as its decoder reads it but without decoding.
+
+    Raises:
+        SourceError: it is none, or one that is rare and costs much: 12 bits, lossless, CMYK, hundreds of parts.
+    """
+    place = 2
+    while data[:2] == b"\xff\xd8" and place + 10 <= len(data):
+        start, marker, length = struct.unpack_from(">BBH", data, place)
+        if start != 0xFF or marker < 0xC0 or marker == 0xDA or length < 2:
+            break
+        if marker in {0xC0, 0xC1, 0xC2}:  # baseline, extended, progressive
+            bits, height, width, colours = struct.unpack_from(">BHHB", data, place + 4)
+            usual = bits == 8 and colours in {1, 3} and width and height and data.count(b"\xff\xda") <= MAX_SCANS
+            if not usual:
+                break
+            return width, height
+        if 0xC3 <= marker <= 0xCF and marker != 0xC4:  # lossless, hierarchical, arithmetic; C4 is a table
+            break
+        place += 2 + length
+    raise SourceError("The camera's picture must be a JPEG as browsers make it: use the page's own camera view")
 
 
 def _fraction(value: object) -> float:

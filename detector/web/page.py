@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import cv2
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 import detector
 from detector.engines import Engine
 from detector.media import images
 from detector.media.draw import INK, WORDS
 from detector.web.bench import FLOOR, Bench
-from detector.web.film import MAX_BYTES, MAX_SECONDS, MEGABYTE, FilmDesk
+from detector.web.film import MAX_BYTES, MAX_SECONDS, FilmDesk
 from detector.web.live import LiveDesk
 from detector.web.picture import BOTH, PictureDesk
 from detector.web.results import data_url
+from detector.web.store import MEGABYTE, Store
 from detector.web.style import STYLE, hex_colour
-from detector.web.uploads import Upload, picture_field, result_video, video_field
-from detector.web.visitors import Visitors
+from detector.web.uploads import Upload, check_inputs, picture_field, result_video, video_field
+from detector.web.visitors import OWNER, Visitors
 
 __all__ = ["QUEUE", "build_demo"]
 
@@ -32,7 +35,8 @@ QUEUE = 64
 """Requests that may wait; a further one is told that the page is busy."""
 
 CLEAN_EVERY_S, KEPT_S = 300, 3600
-"""Whatever is left on disk in spite of all, such as an upload that was broken off, goes after an hour."""
+"""Where the folder is not the page's own, whatever is left in spite of all, such as an upload that was broken off, goes
+after an hour."""
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "images"
 EXAMPLE_NAMES = {
@@ -49,6 +53,7 @@ CHOOSE = """element.querySelectorAll("button").forEach((button, index) =>
 
 WELCOME = '<p class="note">The answer will stand here.</p>'
 
+
 HEAD = """<div class="head"><h1>Mask detector</h1>
 <p>Finds the faces in a picture, in a video or before your camera, and says who wears a mask over nose and mouth.</p>
 </div>"""
@@ -63,9 +68,10 @@ def build_demo(engine: Engine, other: Engine | None = None, *, conf: float | Non
         conf: where the sliders stand at first, 0 to 1; the engine's own by default.
         model: what the footer calls the network.
     """
-    conf = min(max(engine.conf if conf is None else conf, FLOOR), HIGHEST)
-    bench, visitors = Bench(engine, other), Visitors()  # which lowers the engines' own
-    with gr.Blocks(title="Mask detector", analytics_enabled=False, delete_cache=(CLEAN_EVERY_S, KEPT_S)) as demo:
+    conf = min(max(engine.conf if conf is None else conf, FLOOR), HIGHEST)  # before Bench lowers the engine's own
+    bench, visitors = Bench(engine, other), Visitors(Store(Path(get_upload_folder())))
+    cleaning = None if visitors.store.own else (CLEAN_EVERY_S, KEPT_S)
+    with gr.Blocks(title="Mask detector", analytics_enabled=False, delete_cache=cleaning) as demo:
         gr.HTML(STYLE + HEAD)
         with gr.Tabs():
             with gr.Tab("Picture", id="picture"):
@@ -81,6 +87,8 @@ def build_demo(engine: Engine, other: Engine | None = None, *, conf: float | Non
 
         demo.unload(leave)
     demo.queue(max_size=QUEUE, default_concurrency_limit=4)
+    check_inputs(demo, visitors.store)
+    vars(demo)["visitors"] = visitors  # for whom it is served
     return demo  # type: ignore[no-any-return]
 
 
@@ -108,7 +116,7 @@ def _picture_tab(desk: PictureDesk, at_first: float) -> None:
     def example(
         engine: str, conf: float, overlap: float, chosen: gr.EventData, request: gr.Request
     ) -> tuple[None, str, dict[str, Any] | None]:
-        path = paths[int(chosen.index)]
+        path = _chosen(paths, chosen)
         return None, *desk.take(Upload(path.name, path, ours=True), engine, conf, overlap, request)
 
     examples.choose(
@@ -126,9 +134,16 @@ def _picture_tab(desk: PictureDesk, at_first: float) -> None:
     )  # fmt: skip
 
 
+def _chosen(paths: list[Path], chosen: gr.EventData) -> Path:
+    """The example that was clicked; what a program makes up is refused."""
+    with suppress(AttributeError, KeyError, TypeError):  # its event may say anything
+        return dict(enumerate(paths))[chosen.index]
+    raise gr.Error("There is no such example", print_exception=False)
+
+
 def _webcam_tab(desk: LiveDesk, at_first: float) -> None:
-    def live(message: dict[str, Any]) -> dict[str, Any]:
-        return desk.live(message)
+    def live(message: Any, request: gr.Request) -> dict[str, Any]:
+        return desk.live(message, request.client.host if request.client else "", str(request.scope.get(OWNER, "")))
 
     classes = [{"colour": hex_colour(name), "ink": _css(INK[name]), "word": word} for name, word in WORDS.items()]
     settings = escape(json.dumps({"classes": classes}), quote=True)

@@ -16,7 +16,7 @@ from detector.media.records import rows
 from detector.web.bench import Bench, Look, narrowed
 from detector.web.results import Panel, answer, problem, shown
 from detector.web.uploads import Upload, read_picture
-from detector.web.visitors import Visitor, Visitors
+from detector.web.visitors import Visitors, owner_of
 
 __all__ = ["BOTH", "PictureDesk"]
 
@@ -54,7 +54,7 @@ class PictureDesk:
 
     def take(self, upload: Upload | None, engine: str, conf: float, overlap: float, request: gr.Request) -> Answer:
         """A new picture, or none any more."""
-        visitor = self.visitors.meet(request.session_hash)
+        visitor = self.visitors.meet(request.session_hash, owner_of(request))
         self.visitors.hold(visitor, "picture", upload.path if upload and not upload.ours else None)
         visitor.picture = None
         if upload is None:
@@ -65,13 +65,13 @@ class PictureDesk:
             self._look(picture, engine, original)
         except DetectorError as error:
             return problem(str(error)), {"error": str(error)}
-        visitor.picture = picture
+        if not visitor.gone:
+            visitor.picture = picture
         return self._answer(picture, engine, conf, overlap)
 
     def change(self, engine: str, conf: float, overlap: float, request: gr.Request) -> Answer:
         """Another engine or another threshold for the same picture: only an engine not asked before has work to do."""
-        visitor: Visitor = self.visitors.meet(request.session_hash)
-        picture = visitor.picture
+        picture: _Picture | None = self.visitors.meet(request.session_hash, owner_of(request)).picture
         if picture is None:
             return "", None
         try:

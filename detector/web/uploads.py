@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,18 +16,23 @@ from typing import Any
 
 import gradio as gr
 from gradio.data_classes import FileData, ImageData
+from pydantic import ValidationError
 
 from detector.errors import SourceError
 from detector.media import images
 from detector.media.image_header import read_header
 from detector.media.images import Image
+from detector.web.store import Store
 
-__all__ = ["MAX_MEGAPIXELS", "Upload", "picture_field", "read_picture", "result_video", "video_field"]
+__all__ = ["MAX_MEGAPIXELS", "Upload", "check_inputs", "picture_field", "read_picture", "result_video", "video_field"]
 
 MAX_MEGAPIXELS = 50
 """Larger pictures are refused: many visitors share the memory. The largest phones make 50 megapixels unasked."""
 
 SMALLEST_SIDE = 10
+
+DECODING = threading.Lock()
+"""Decoding takes up to four times what a picture takes: one visitor after the other."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,62 @@ class Upload:
             raise SourceError(f"{self.name}: is no longer here ({error.strerror}): choose it again") from error
 
 
+def check_inputs(demo: gr.Blocks, store: Store) -> None:
+    """Refuse every request that names a file which is no upload, before Gradio or a field of ours looks at it.
+
+    Gradio checks the paths of files that are marked as such, and takes those of others as they come. What it keeps of
+    the values, for links that this page does not have, is emptied: it would be in memory long after the page is closed.
+    """
+    before, after = demo.preprocess_data, demo.postprocess_data
+
+    async def preprocess(function: Any, inputs: list[Any], state: Any, *others: Any, **more: Any) -> Any:
+        _check(inputs, store)
+        try:
+            return await before(function, inputs, state, *others, **more)
+        except ValidationError as error:
+            raise gr.Error("A file must be described as gradio_client does", print_exception=False) from error
+        except gr.Error as error:
+            error.print_exception = False
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise gr.Error("The values do not fit: see /gradio_api/info", print_exception=False) from error
+        finally:
+            _empty(state, function.inputs)
+
+    async def postprocess(function: Any, outputs: Any, state: Any, *others: Any, **more: Any) -> Any:
+        try:
+            return await after(function, outputs, state, *others, **more)
+        finally:
+            _empty(state, function.outputs)
+
+    _replace(demo, "preprocess_data", preprocess)
+    _replace(demo, "postprocess_data", postprocess)
+
+
+def _check(inputs: list[Any], store: Store) -> None:
+    pending: list[Any] = [inputs]
+    while pending:  # no recursion: a request may be nested as deep as it likes
+        value = pending.pop()
+        if isinstance(value, dict):
+            if value.get("path") is not None and store.key(value["path"]) is None:
+                raise gr.Error(f"{_named(value, 'The file')}: is not here: send it again", print_exception=False)
+            pending += value.values()
+        elif isinstance(value, list):
+            pending += value
+
+
+def _named(payload: dict[str, Any], otherwise: str) -> str:
+    """What a visitor calls their file: one short line of it, and no path."""
+    name = str(payload.get("orig_name") or "").replace("\\", "/").rpartition("/")[2]
+    return "".join(letter for letter in name if letter.isprintable())[:100] or otherwise
+
+
+def _empty(state: Any, fields: list[Any]) -> None:
+    for field in fields:
+        kept = getattr(state, "config_values", {}).get(field._id, {})
+        kept.get("props", {}).pop("value", None)
+
+
 def picture_field(**settings: Any) -> gr.Image:
     """An image field, set up as ``gr.Image``, that hands over an :class:`Upload` or None."""
     field = gr.Image(**settings)
@@ -80,15 +142,15 @@ def result_video(**settings: Any) -> gr.Video:
     return field
 
 
-def _replace(field: gr.Image | gr.Video, method: str, function: Callable[..., Any]) -> None:
-    """Give one field a method of ours: for a subclass Gradio would write a .pyi file beside our source."""
+def _replace(field: gr.Image | gr.Video | gr.Blocks, method: str, function: Callable[..., Any]) -> None:
+    """Give one object a method of ours: for a subclass Gradio would write a .pyi file beside our source."""
     setattr(field, method, function)
 
 
 def _picture_upload(payload: ImageData | None) -> Upload | None:
     if payload is None:
         return None
-    name = payload.orig_name or "picture"
+    name = _named(payload.model_dump(), "picture")
     if payload.url and payload.url.startswith("data:"):
         try:
             return Upload(name, None, base64.b64decode(payload.url.partition(",")[2], validate=True))
@@ -98,7 +160,7 @@ def _picture_upload(payload: ImageData | None) -> Upload | None:
 
 
 def _video_upload(payload: FileData | None) -> Upload | None:
-    return Upload(payload.orig_name or "video", Path(payload.path)) if payload and payload.path else None
+    return Upload(_named(payload.model_dump(), "video"), Path(payload.path)) if payload and payload.path else None
 
 
 def _written_video(value: str | None) -> FileData | None:
@@ -111,13 +173,14 @@ def read_picture(upload: Upload) -> tuple[Image, str]:
     Raises:
         SourceError: it is no picture, damaged, too large or too small.
     """
-    data = upload.read()
-    size = read_header(io.BytesIO(data)).upright_size
-    if size:
-        _check_size(upload.name, *size)
-    image = images.decode(data, upload.name)
+    with DECODING:
+        data = upload.read()
+        header = read_header(io.BytesIO(data))
+        if header.upright_size:
+            _check_size(upload.name, *header.upright_size)
+        image = images.decode(data, upload.name, max_pixels=MAX_MEGAPIXELS * 1_000_000)
     _check_size(upload.name, image.shape[1], image.shape[0])
-    note = "This is an animation: only its first picture was looked at." if _is_animated(data) else ""
+    note = "This is an animation: only its first picture was looked at." if header.animated else ""
     return image, note
 
 
@@ -129,13 +192,3 @@ def _check_size(name: str, width: int, height: int) -> None:
         )
     if min(width, height) < SMALLEST_SIDE:
         raise SourceError(f"{name}: {width} x {height} pixels are too few to show a face: send a larger picture")
-
-
-def _is_animated(data: bytes) -> bool:
-    from PIL import Image as Pillow  # comes with gradio; OpenCV cannot count the pictures of a GIF in all its versions
-
-    try:
-        with Pillow.open(io.BytesIO(data)) as picture:
-            return bool(getattr(picture, "is_animated", False))
-    except (OSError, ValueError, SyntaxError):
-        return False  # a format that Pillow does not know and OpenCV does

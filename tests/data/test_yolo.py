@@ -65,7 +65,13 @@ def test_a_box_that_rounding_pushed_over_the_edge_is_put_back() -> None:
         ("0.5 0.5 0.5 0.2 0.2", r"class 0\.5"),
         ("inf 0.5 0.5 0.2 0.2", "not made of numbers"),
         ("0 320 240 50 50", "a value outside 0 to 1"),
-        ("0 nan 0.5 0.2 0.2", "a value outside 0 to 1"),
+        ("0 nan 0.5 0.2 0.2", "not made of numbers"),
+        ("0 0.5 0.5 0.2 1e400", "a value outside 0 to 1"),
+        ("0 0.5 0.5 0.2 1e99", "a value outside 0 to 1"),
+        ("0 0.5 0.5 0.2 0x1", "not made of numbers"),
+        ("0 0.5 0.5 0.2 0_1", "not made of numbers"),
+        ("\u0663 0.5 0.5 0.2 0.2", "not made of numbers"),
+        ("9" * 5000 + " 0.5 0.5 0.2 0.2", "class 999"),
         ("0 0.5 0.5 -0.2 0.2", "a value outside 0 to 1"),
     ],
 )
@@ -102,11 +108,31 @@ def test_class_names_are_read_however_data_yaml_writes_them(text: str, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nc: 2", "names:\n", "names: []", "names: *a", "names:\n  1: a\n  0: b\n", "names: a"]
+    "text",
+    [
+        "",
+        "nc: 2",
+        "names:\n",
+        "names: []",
+        "names: *a",
+        "names:\n  1: a\n  0: b\n",
+        "names: a",
+        "names: [[a]]",
+        "names: {-1: a}",
+        "names: {0: a, 2: b}",
+        "names: {a: b}",
+        f"names: {{{'9' * 5000}: a}}",
+        "names: [a, ~x, '']",
+        f"names: [{'a' * 201}]",
+        'names: ["a\\nb"]',
+        'names: ["\\ud800"]',
+    ],
 )
 def test_names_that_are_not_plain_are_refused_with_the_remedy(text: str, tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(AnnotationError, match=r"data\.yaml: no plain list of names there: .*--names"):
+    with pytest.raises(
+        AnnotationError, match=r"data\.yaml: (no plain list of names there|not YAML \(line 1\)): .*--names"
+    ):
         read_names(tmp_path / "data.yaml")
 
 

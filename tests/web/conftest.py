@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,8 +40,8 @@ class Demo:
     process: subprocess.Popen[str]
 
     def left(self) -> list[str]:
-        """The files in its temporary folder."""
-        return [path.name for path in self.temporary.rglob("*") if path.is_file()]
+        """The files of visitors in its temporary folder."""
+        return [path.name for path in self.temporary.rglob("*") if path.is_file() and path.name[0] != "."]
 
 
 @contextmanager
@@ -55,13 +56,15 @@ def started(temporary: Path, *flags: object) -> Iterator[Demo]:
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
+    assert process.stdout is not None
+    drain = threading.Thread(target=process.stdout.read)  # a full pipe would stop the page
     try:
-        assert process.stdout is not None
         said = ""
         while "Ctrl-C ends it" not in said:
             line = process.stdout.readline()
             assert line, f"it ended: {said}"
             said += line
+        drain.start()
         yield Demo(f"http://127.0.0.1:{port}", temporary, process)
     finally:
         process.send_signal(signal.SIGINT)
@@ -69,7 +72,10 @@ def started(temporary: Path, *flags: object) -> Iterator[Demo]:
             process.wait(30)
         finally:
             process.kill()
-            process.communicate()
+            process.wait()
+            if drain.ident:
+                drain.join()
+            process.stdout.close()
 
 
 @pytest.fixture(scope="session")

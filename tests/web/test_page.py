@@ -103,7 +103,7 @@ def test_an_example_is_one_click_away_again_and_again(page: Any, demo: Demo) -> 
 def test_a_picture_that_is_removed_takes_its_answer_and_its_file_along(page: Any, demo: Demo) -> None:
     send(page, SIX)
     answer(page, "6 faces")
-    assert demo.left() == ["video_call_six.jpg"]
+    eventually(lambda: demo.left() == ["video_call_six.jpg"])
     page.locator("#picture-in button[aria-label='Remove Image']").click()
     eventually(lambda: page.locator("#picture-out img").count() == 0)
     eventually(lambda: demo.left() == [])

@@ -23,6 +23,7 @@ from detector.web import bench as bench_module
 from detector.web.bench import FLOOR, Bench, BusyError, narrowed
 from detector.web.film import FilmDesk, timeline
 from detector.web.live import LiveDesk
+from detector.web.store import Store
 from detector.web.uploads import Upload, read_picture
 from detector.web.visitors import Visitors
 from detector.web.words import sentence
@@ -109,76 +110,6 @@ def _as_engine(anything: Any) -> Engine:
     return anything  # type: ignore[no-any-return]
 
 
-def test_a_file_goes_with_the_last_visitor_who_holds_it(tmp_path: Path) -> None:
-    visitors = Visitors()
-    shared = tmp_path / "hash" / "door.jpg"
-    shared.parent.mkdir()
-    shared.write_bytes(b"picture")
-    for session in ("anna", "ben"):
-        visitors.hold(visitors.meet(session), "picture", shared)
-    visitors.leave("anna")
-    assert shared.exists()
-    visitors.hold(visitors.meet("ben"), "picture", None)
-    assert not shared.parent.exists()
-    assert tmp_path.exists()
-
-
-def test_only_so_many_visitors_are_remembered(tmp_path: Path) -> None:
-    visitors = Visitors(capacity=3)
-    for number in range(5):
-        path = tmp_path / str(number) / "door.jpg"
-        path.parent.mkdir()
-        path.write_bytes(b"picture")
-        visitors.hold(visitors.meet(f"program {number}"), "picture", path)
-    assert len(visitors) == 3
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["2", "3", "4"]
-
-
-def test_a_result_goes_with_its_visitor_and_with_the_next_result(tmp_path: Path) -> None:
-    visitors = Visitors()
-    first = visitors.folder(visitors.meet("anna"), tmp_path / "results")
-    (first / "door.mp4").write_bytes(b"video")
-    second = visitors.folder(visitors.meet("anna"), tmp_path / "results")
-    assert (first.exists(), second.exists()) == (False, True)
-    visitors.leave("anna")
-    assert not second.exists()
-
-
-def test_requests_without_a_session_share_nothing(tmp_path: Path) -> None:
-    visitors = Visitors()
-    one, other = visitors.meet(None), visitors.meet(None)
-    one.picture = "mine"
-    assert other.picture is None
-    assert len(visitors) == 0
-    upload = tmp_path / "door.jpg"
-    upload.write_bytes(b"picture")
-    visitors.hold(one, "picture", upload)
-    visitors.hold(visitors.meet("anna"), "picture", upload)
-    visitors.leave("anna")
-    assert not upload.exists()  # what a stranger holds would never be let go
-
-
-def test_a_visitor_is_forgotten_while_their_video_is_worked_on(tmp_path: Path) -> None:
-    visitors = Visitors(capacity=1)
-    anna, working = visitors.meet("anna"), threading.Event()
-
-    def work() -> None:
-        with anna.busy:
-            working.set()
-            anna.stop.wait(10)  # until the next visitor is met
-            visitors.folder(anna, tmp_path / "results")
-
-    threads = [threading.Thread(target=work, daemon=True)]
-    threads.append(threading.Thread(target=visitors.meet, args=("ben",), daemon=True))
-    threads[0].start()
-    assert working.wait(10)
-    threads[1].start()
-    for thread in threads:
-        thread.join(10)
-    assert not any(thread.is_alive() for thread in threads)
-    assert list((tmp_path / "results").iterdir()) == []
-
-
 def message(viewer: str, **others: object) -> dict[str, Any]:
     jpeg = base64.b64encode(images.encode(images.read(SIX), ".jpg")).decode()
     return {"viewer": viewer, "jpeg": jpeg, "conf": 0.25, "engine": "One pass", **others}
@@ -249,16 +180,14 @@ def write_video(path: Path, frames: int, fps: int, side: int = 64) -> Path:
 
 
 def test_a_video_that_is_too_long_is_refused_at_once(bench: Bench, tmp_path: Path) -> None:
-    words, film, _, _ = watch(FilmDesk(bench, Visitors()), write_video(tmp_path / "day.mp4", 200, 1))
+    words, film, _, _ = watch(FilmDesk(bench, Visitors(Store(tmp_path))), write_video(tmp_path / "day.mp4", 200, 1))
     assert "200 seconds are too long for this page (at most 120)" in words
     assert film is None
 
 
-def test_a_video_that_is_stopped_shows_what_was_done(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    words, film, chart, _ = watch(FilmDesk(bench, Visitors()), write_video(tmp_path / "door.mp4", 30, 10), stop_after=0)
+def test_a_video_that_is_stopped_shows_what_was_done(bench: Bench, tmp_path: Path) -> None:
+    desk = FilmDesk(bench, Visitors(Store(tmp_path / "uploads")))
+    words, film, chart, _ = watch(desk, write_video(tmp_path / "door.mp4", 30, 10), stop_after=0)
     assert "1 frame: no face found" in words
     assert "Stopped at 0:00" in words
     assert Path(film).is_file()

@@ -15,8 +15,8 @@ import numpy as np
 from _add_masks.sources import Picture
 from _add_masks.treat import Treated
 from detector.data import voc
-from detector.media.images import Image, encode, write, write_bytes
-from detector.media.outputs import check_free, new_folder, refuse_existing
+from detector.files import check_free, new_folder, refuse_existing, write_late
+from detector.media.images import Image, encode
 
 __all__ = ["Folder", "Sheet", "jpeg_quality"]
 
@@ -74,9 +74,9 @@ class Folder:
         for each in treated:
             boxes[each.index] = each.after
         height, width = picture.shape[:2]
-        write_bytes(self._part / "images" / name, encode(picture, ".jpg", jpeg_quality(source.path)))
+        (self._part / "images" / name).write_bytes(encode(picture, ".jpg", jpeg_quality(source.path)))
         annotation = voc.Annotation(name, "images", (width, height), tuple(boxes))
-        voc.write(self._part / "annotations" / f"{name.removesuffix('.jpg')}.xml", annotation)
+        (self._part / "annotations" / f"{name.removesuffix('.jpg')}.xml").write_bytes(voc.to_bytes(annotation))
         self._rows.append((self._out.absolute().name, name, source.group, part))
         return name
 
@@ -89,7 +89,7 @@ class Folder:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerows([("set", "image", "group", "split"), *rows, *self._rows])
-        write_bytes(self._part / "split.csv", text.getvalue().encode())
+        (self._part / "split.csv").write_bytes(text.getvalue().encode())
 
     def _free_name(self, source: Picture) -> str:
         """The source's own name, with its set before it where another set has it too."""
@@ -137,7 +137,8 @@ class Sheet:
         blank = [np.full((TILE + 16, TILE, 3), 255, np.uint8)] * (-len(self._tiles) % COLUMNS)
         tiles = [*self._tiles, *blank] if len(self._tiles) > COLUMNS else self._tiles
         columns = min(COLUMNS, len(tiles))
-        write(self._path, np.vstack([np.hstack(tiles[at : at + columns]) for at in range(0, len(tiles), columns)]))
+        sheet = np.vstack([np.hstack(tiles[at : at + columns]) for at in range(0, len(tiles), columns)])
+        write_late(self._path, encode(sheet, self._path.suffix))
 
 
 def jpeg_quality(path: Path) -> int:

@@ -23,8 +23,8 @@ from _clean.report import Aside, Kept, Report
 from _clean.sheet import contact_sheet
 from detector.data.progress import Progress, silent
 from detector.errors import SourceError
+from detector.files import new_folder
 from detector.media import images
-from detector.media.outputs import new_folder
 
 __all__ = ["clean"]
 
@@ -104,8 +104,8 @@ def clean(
         take_labels(report, labels, sizes, new, beside=annotations is None)
         if new is not None:
             sheet = contact_sheet(report, lambda name: _thumbnail(source / name), progress)
-            images.write_bytes(new / "sheet.html", sheet.encode())
-            images.write_bytes(new / "report.json", report.json().encode())
+            (new / "sheet.html").write_bytes(sheet.encode())
+            (new / "report.json").write_bytes(report.json().encode())
     return report
 
 

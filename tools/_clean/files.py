@@ -10,8 +10,8 @@ from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
 from detector.errors import OutputError, SourceError
+from detector.files import check_free
 from detector.media.images import IMAGE_SUFFIXES
-from detector.media.outputs import check_free
 
 __all__ = [
     "DUPLICATES",

@@ -86,7 +86,7 @@ def take_labels(
         if new is not None:
             copy_file(label, new / target)
             if annotation is not None:
-                voc.write(new / target, annotation)
+                (new / target).write_bytes(voc.to_bytes(annotation))
 
 
 def _scaled(label: Path, old: Size, new: Size) -> voc.Annotation | None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,8 +19,8 @@ from _collect.phrases import Phrases
 from _collect.web import NETWORK_ERRORS, NotCollectedError, download, reason
 from detector.data.progress import Progress, silent
 from detector.errors import OutputError, SourceError
-from detector.media.images import write_bytes
-from detector.media.outputs import free_path, make_folder
+from detector.files import alone, make_folder, write_file, write_free
+from detector.workshop import sweep
 
 __all__ = ["Collection", "Limits", "Outcome", "collect", "outcomes_of"]
 
@@ -77,23 +78,33 @@ class Outcome:
         self.reasons[why] = self.reasons.get(why, 0) + 1
 
 
-class Collection:
-    """A folder of collected pictures and what is known of them.
+class Collection(ExitStack):
+    """A folder of collected pictures and what is known of them. A context manager: one run at a time works in it.
 
     Args:
         out: the folder; made with the first search result.
+        dry_run: nothing will be added.
 
     Raises:
-        OutputError: something else lies there.
+        OutputError: something else lies there, or another run is at work.
         AnnotationError: its tables are damaged.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, *, dry_run: bool = False) -> None:
+        super().__init__()
+        sweep(out)
         if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / PROVENANCE).is_file())):
             raise OutputError(f"{out}: is there and not empty, and no collection of this tool: choose another --out")
         self.out = out
-        self._got = Ledger(out / PROVENANCE, COLUMNS)
-        self._skipped = Ledger(out / SKIPPED, SKIPPED_COLUMNS)
+        self._locked = out.is_dir() and not dry_run
+        if self._locked:
+            self.enter_context(alone(out))
+        try:
+            self._got = Ledger(out / PROVENANCE, COLUMNS)
+            self._skipped = Ledger(out / SKIPPED, SKIPPED_COLUMNS)
+        except BaseException:
+            self.close()
+            raise
         self._urls = {row["url"] for row in [*self._got.rows, *self._skipped.rows]}
         self._files = {row["sha256"]: row["file"] for row in self._got.rows}
 
@@ -103,7 +114,10 @@ class Collection:
         Raises:
             OutputError: it cannot be written.
         """
-        make_folder(self.out)
+        if not self._locked:
+            make_folder(self.out)
+            self.enter_context(alone(self.out))
+            self._locked = True
         self._got.begin()
 
     @property
@@ -137,14 +151,13 @@ class Collection:
         make_folder(folder)
         path = folder / f"{digest[:16]}{SUFFIXES.get(picture.format, f'.{picture.format}')}"
         if not path.exists() or path.read_bytes() != data:  # a run that was cut off wrote it, but not its row
-            path = free_path(path)
-            write_bytes(path, data)
+            path = write_free(path, data)
         width, height = picture.size
         self._files[digest] = path.relative_to(self.out).as_posix()
         self._urls.add(found.url)
         self._got.add(
-            {"file": self._files[digest], "class": name, "phrase": phrase, "engine": engine, "url": found.url}
-            | {"page": found.page, "licence": found.licence, "date": _now()}
+            {"file": self._files[digest], "class": name, "phrase": phrase, "engine": engine, "url": _line(found.url)}
+            | {"page": _line(found.page), "licence": _line(found.licence), "date": _now()}
             | {"width": width, "height": height, "bytes": len(data), "sha256": digest}
         )
 
@@ -155,7 +168,7 @@ class Collection:
             OutputError: it cannot be written.
         """
         self._urls.add(url)
-        self._skipped.add({"url": url, "class": name, "phrase": phrase, "date": _now(), "reason": why})
+        self._skipped.add({"url": _line(url), "class": name, "phrase": phrase, "date": _now(), "reason": _line(why)})
 
     def report(self, outcomes: list[Outcome], settings: dict[str, object]) -> None:
         """Write what this run did.
@@ -167,7 +180,7 @@ class Collection:
             "made_by": "collect", "settings": settings, "pictures": self.counts(),
             "phrases": [asdict(outcome) for outcome in outcomes],
         }  # fmt: skip
-        write_bytes(self.out / REPORT, (json.dumps(content, indent=1) + "\n").encode())
+        write_file(self.out / REPORT, (json.dumps(content, indent=1) + "\n").encode(), replace=True)
 
 
 def outcomes_of(phrases: Phrases, collection: Collection) -> list[Outcome]:
@@ -256,6 +269,10 @@ def _kind(why: str) -> str:
         if why.startswith(start):
             return start if start != "a damaged" else "damaged"
     return why
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _now() -> str:

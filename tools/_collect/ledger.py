@@ -1,15 +1,16 @@
-"""CSV files that grow a row at a time, so that nothing is lost when the run is stopped."""
+"""CSV files that grow a row at a time, so that nothing is lost however the run ends."""
 
 from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from detector.data.csvfile import read_rows
 from detector.errors import OutputError
-from detector.media.images import write_bytes
+from detector.files import write_file
 
 __all__ = ["Ledger"]
 
@@ -41,34 +42,40 @@ class Ledger:
             OutputError: it cannot be written.
         """
         if not self._path.exists():
-            self._append(self._columns)
+            write_file(self._path, _line(self._columns))
 
     def add(self, row: Mapping[str, object]) -> None:
-        """Write a row to the file.
+        """Write a row to the file; it is on the disk when this returns.
 
         Raises:
             OutputError: it cannot be written.
         """
         self.begin()
-        clean = {column: " ".join(str(row.get(column, "")).split()) for column in self._columns}
-        self._append(list(clean.values()))
-        self.rows.append(clean)
-
-    def _append(self, values: Sequence[str]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerow(values)
+        text = {column: str(row.get(column, "")) for column in self._columns}
         try:
             with self._path.open("ab") as file:
-                file.write(text.getvalue().encode())
+                file.write(_line(list(text.values())))
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise OutputError(f"{self._path}: cannot be written ({error.strerror}): make room") from error
+        self.rows.append(text)
+
+
+def _line(values: Sequence[str]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerow(values)
+    return text.getvalue().encode(errors="backslashreplace")
 
 
 def _drop_half_row(path: Path) -> None:
-    """A power cut may leave half a row; what it spoke of is collected again."""
+    """A kill or a full disk may leave half a row; what it spoke of is done again."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise OutputError(f"{path}: cannot be read ({error.strerror}): check its permissions") from error
-    if data and not data.endswith(b"\n"):
-        write_bytes(path, data[: data.rfind(b"\n") + 1])
+    end = len(data)
+    while end and (data[end - 1 : end] != b"\n" or data.count(b'"', 0, end) % 2):  # in quotes a line may end too
+        end = data.rfind(b"\n", 0, end - 1) + 1
+    if end and end < len(data):
+        write_file(path, data[:end], replace=True)

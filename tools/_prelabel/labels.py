@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from _collect.ledger import Ledger
 from _prelabel.proposal import Proposal, to_annotation
-from _prelabel.record import Entry, digest, in_order, is_untouched, read_record
+from _prelabel.record import COLUMNS, RECORD, Entry, digest, in_order, is_untouched, untouched
 from detector.data import voc
+from detector.files import write_file
 
 __all__ = ["LabelFolder"]
 
@@ -37,7 +39,8 @@ class LabelFolder:
     new: list[Entry] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        self.earlier = read_record(self.path)
+        self._record = Ledger(self.path / RECORD, COLUMNS)
+        self.earlier = untouched(self.path, self._record)
 
     def label_of(self, image: Path) -> Path | None:
         """The label file that an image has, here (LabelImg's YOLO format counts) or beside it; None if it has none."""
@@ -63,21 +66,24 @@ class LabelFolder:
         """
         label = self.path / f"{image.stem}.xml"
         wanted = len(proposal.faces) > 0 or self.background
-        if not self.dry_run:
-            if wanted:
-                voc.write(label, to_annotation(image, size, proposal))
-            elif self.is_prelabel(label):
-                label.unlink()
-        self.new.append(
-            Entry(
-                image.name,
-                label.name if wanted else "",
-                str(len(proposal.faces)),
-                str(int(proposal.unsure.sum())),
-                f"{proposal.doubt:.2f}",
-                digest(label) if wanted and not self.dry_run else "",
-            )
+        data = voc.to_bytes(to_annotation(image, size, proposal))
+        entry = Entry(
+            image.name,
+            label.name if wanted else "",
+            str(len(proposal.faces)),
+            str(int(proposal.unsure.sum())),
+            f"{proposal.doubt:.2f}",
+            digest(data) if wanted else "",
         )
+        ours = self.is_prelabel(label)
+        self.new.append(entry)  # before the file: however this ends, a label that is there is in the list
+        if self.dry_run:
+            return
+        if wanted:
+            self._record.add(asdict(entry))
+            write_file(label, data, replace=self.force or (self.refresh and ours))
+        elif ours:
+            label.unlink()
 
     def unseen(self) -> list[Entry]:
         """The images that nobody has been at, of this run and earlier ones, least certain first."""

@@ -1,5 +1,7 @@
-"""The list of pre-labelled files that nobody has saved since: ``prelabels.csv``, least certain first.
+"""The list of pre-labelled files that nobody has saved since: ``prelabels.csv``, at the end least certain first.
 
+It grows with each label, before the label is written: a run that is killed may have listed one that never appeared,
+which does no harm, but never the other way round.
 LabelImg writes its own bytes when it saves, so a file with the bytes that are recorded here has not been looked at, or
 at least not been confirmed. Without the list every file counts as a person's.
 """
@@ -13,10 +15,10 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from detector.data.csvfile import read_rows
-from detector.media.images import write_bytes
+from _collect.ledger import Ledger
+from detector.files import write_file
 
-__all__ = ["RECORD", "Entry", "digest", "in_order", "is_untouched", "read_record", "write_record"]
+__all__ = ["COLUMNS", "RECORD", "Entry", "digest", "in_order", "is_untouched", "untouched", "write_record"]
 
 RECORD = "prelabels.csv"
 
@@ -44,16 +46,9 @@ class Entry:
 COLUMNS = tuple(field.name for field in fields(Entry))
 
 
-def read_record(folder: Path) -> dict[str, Entry]:
-    """The entries whose file is there as it was written, by the file's name; nothing where there is no list.
-
-    Raises:
-        AnnotationError: the list is damaged.
-    """
-    path = folder / RECORD
-    if not path.exists():
-        return {}
-    entries = [Entry(**{column: row[column] for column in COLUMNS}) for _, row in read_rows(path, COLUMNS, "--out")]
+def untouched(folder: Path, record: Ledger) -> dict[str, Entry]:
+    """The entries whose file is there as it was written, by the file's name."""
+    entries = [Entry(**{column: row[column] for column in COLUMNS}) for row in record.rows]
     return {entry.annotation: entry for entry in entries if is_untouched(folder, entry)}
 
 
@@ -67,7 +62,7 @@ def write_record(folder: Path, entries: Iterable[Entry]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows(astuple(entry) for entry in in_order(entries))
-    write_bytes(folder / RECORD, text.getvalue().encode(errors="backslashreplace"))
+    write_file(folder / RECORD, text.getvalue().encode(errors="backslashreplace"), replace=True)
 
 
 def in_order(entries: Iterable[Entry]) -> list[Entry]:
@@ -75,12 +70,12 @@ def in_order(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: (-float(entry.doubt), entry.image))
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def digest(data: bytes) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def is_untouched(folder: Path, entry: Entry) -> bool:
     """Whether the file of an entry is there with the bytes that were written."""
     path = folder / entry.annotation
-    return bool(entry.annotation) and path.is_file() and digest(path) == entry.sha256
+    return bool(entry.annotation) and path.is_file() and digest(path.read_bytes()) == entry.sha256

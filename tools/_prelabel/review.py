@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector.media.outputs import new_folder
+from detector.files import new_folder
 
 __all__ = ["link_in_order"]
 

@@ -48,7 +48,8 @@ class FaceFinder(Protocol):
 
 def suppress(xyxy: Floats, scores: Floats, conf: float, iou: float) -> npt.NDArray[np.int64]:
     """Which of many boxes are one face each: surer than ``conf``, none overlapping a surer one by more than ``iou``."""
-    candidates = np.flatnonzero(scores > conf)
+    possible = np.isfinite(scores) & np.isfinite(xyxy).all(axis=1)  # a network may answer anything
+    candidates = np.flatnonzero((scores > conf) & possible)
     if len(candidates) > MAX_CANDIDATES:  # a network that has only begun to learn finds a face everywhere
         surest = np.argpartition(-scores[candidates], MAX_CANDIDATES)[:MAX_CANDIDATES]
         candidates = candidates[np.sort(surest)]

@@ -100,7 +100,10 @@ class _Onnx:
 
     def __call__(self, blob: Floats) -> Faces:
         outputs = self.session(blob)
-        return outputs[self._boxes][0], outputs[self._scores][0]
+        boxes, scores = outputs[self._boxes][0], outputs[self._scores][0]
+        self.session.expect_answer(scores, None)
+        self.session.expect_answer(boxes, len(scores), 4)
+        return boxes, scores
 
     def close(self) -> None:
         self.session.close()
@@ -116,8 +119,11 @@ class _Caffe:
         with self._lock:
             if self._net is None:
                 raise ModelError(f"{self.path} was closed: load it again")
-            self._net.setInput(blob)
-            rows: npt.NDArray[np.float32] = np.array(self._net.forward(), np.float32).reshape(-1, 7)
+            try:
+                self._net.setInput(blob)
+                rows: npt.NDArray[np.float32] = np.array(self._net.forward(), np.float32).reshape(-1, 7)
+            except (cv2.error, ValueError) as error:
+                raise ModelError(f"{self.path}: OpenCV cannot run it as res10: get the file again") from error
         return rows[:, 3:], rows[:, 2]  # rows are image, class, score, corners
 
     def close(self) -> None:

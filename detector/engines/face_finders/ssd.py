@@ -65,14 +65,15 @@ class SsdFinder:
 
     def _decode(self, outputs: Outputs, geometry: Letterbox) -> Faces:
         boxes, scores = (outputs[index].astype(np.float32, copy=False) for index in (self._boxes, self._scores))
+        self.session.expect_answer(scores, None)
+        self.session.expect_answer(boxes, len(scores), 4)
         kept = suppress(boxes, scores, self.conf, self.iou)
         return visible(geometry.restore(boxes[kept]), scores[kept], *geometry.source)
 
 
 def _check(session: OnnxSession) -> None:
     expect(session, Kind.SSD)
-    shapes = {output.name: output.shape for output in session.session.get_outputs()}
-    boxes, scores = (shapes.get(name, []) for name in ("boxes", "scores"))
+    boxes, scores = (session.shapes.get(name, []) for name in ("boxes", "scores"))
     if session.metadata.names != ("face",) or len(boxes) != 3 or boxes[2] != 4 or len(scores) != 2:
         raise ModelError(
             f"{session.source}: not a face finder with one class, face, and outputs boxes (batch, N, 4) and scores "

@@ -1,0 +1,141 @@
+"""The headers of GIF, BMP, PNM and TIFF, as far as memory depends on them."""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from dataclasses import replace
+from typing import BinaryIO
+
+from detector.media.image_facts import MAX_PARTS, ImageHeader, length_of
+
+__all__ = ["read_bmp", "read_gif", "read_pnm", "read_tiff"]
+
+MAX_BLOCKS = 8 * MAX_PARTS  # of at most 255 bytes: more than 200 MB
+PNM_HEAD = 4096  # bytes in which width and height must stand; only comments can be so long
+PNM_GAP = rb"(?:\s|#[^\r\n]*[\r\n])*"
+PNM_SIZE = re.compile(rb"P[1-6]" + PNM_GAP + rb"(\d{1,9})(?!\d)" + PNM_GAP + rb"(\d{1,9})(?!\d)")
+
+TIFF_KINDS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+TIFF_FACTS = {
+    256: "width",
+    257: "height",
+    258: "bits",
+    259: "compression",
+    277: "channels",
+    278: "strip",
+    322: "tile_width",
+    323: "tile_height",
+}
+TIFF_COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}  # none, fax, LZW, JPEG, deflate, PackBits
+TIFF_DAMAGED = "is damaged: its directory makes no sense"
+
+
+def read_gif(file: BinaryIO) -> ImageHeader:
+    """The screen's size, and where the first picture ends."""
+    file.seek(6)
+    width, height, flags = struct.unpack("<HHB", file.read(5).ljust(5, b"\0"))
+    header = ImageHeader("gif", (width, height), memory=9 * width * height)
+    file.seek(13 + _palette(flags))
+    blocks = iter(range(MAX_BLOCKS))
+    for _ in blocks:
+        kind = file.read(1)
+        if kind == b"!":
+            file.seek(1, 1)
+        elif kind == b"," and header.end is None:
+            left, top, wide, high, flags = struct.unpack("<HHHHB", file.read(9).ljust(9, b"\0"))
+            if left + wide > width or top + high > height:
+                return replace(header, fault="is damaged: its picture is larger than its header says")
+            file.seek(_palette(flags) + 1, 1)
+        else:
+            return replace(header, animated=kind == b",")
+        for _ in blocks:
+            size = file.read(1)
+            if not size or size == b"\0":
+                break
+            file.seek(size[0], 1)
+        if kind == b",":
+            header = replace(header, end=file.tell(), memory=header.memory + file.tell())
+    return replace(header, fault="has more blocks than any picture")
+
+
+def _palette(flags: int) -> int:
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def read_bmp(file: BinaryIO) -> ImageHeader:
+    """The size of a Windows or OS/2 bitmap; a negative height means from top to bottom."""
+    head = file.read(26).ljust(26, b"\0")
+    kind = "<HH" if head[14:18] == b"\x0c\0\0\0" else "<ii"
+    width, height = struct.unpack_from(kind, head, 18)
+    size = (abs(width), abs(height))
+    return ImageHeader("bmp", size, memory=7 * size[0] * size[1])
+
+
+def read_pnm(file: BinaryIO) -> ImageHeader:
+    """The size of a PBM, PGM or PPM file."""
+    found = PNM_SIZE.match(file.read(PNM_HEAD))
+    if found is None:
+        return ImageHeader("pnm", fault="is damaged: its size cannot be read")
+    size = (int(found[1]), int(found[2]))
+    return ImageHeader("pnm", size, memory=6 * size[0] * size[1])
+
+
+def read_tiff(file: BinaryIO) -> ImageHeader:
+    """The first directory of a classic or a big TIFF."""
+    try:
+        facts = _tiff_facts(file)
+    except struct.error:
+        return ImageHeader("tiff", fault=TIFF_DAMAGED)
+    if facts is None:
+        return ImageHeader("tiff", fault=TIFF_DAMAGED)
+    width, height, channels = facts.get("width", 0), facts.get("height", 0), facts.get("channels", 1)
+    bits = facts.get("bits", 1)
+    if not 0 < channels <= 5 or not 0 < bits <= 64 or facts.get("compression", 1) not in TIFF_COMPRESSIONS:
+        kind = f"{channels} channels of {bits} bits in compression {facts.get('compression', 1)}"
+        return ImageHeader("tiff", fault=f"is of a kind of TIFF that cannot be read ({kind}): save it as PNG")
+    # Decoded strip by strip, or tile by tile, of which one may be larger than the picture.
+    tile_width = facts.get("tile_width", width)
+    tile_height = facts.get("tile_height", min(height, facts.get("strip", height)))
+    if width * height and (
+        not tile_width * tile_height or _count(width, height, tile_width, tile_height) > MAX_PARTS * 8
+    ):
+        return ImageHeader("tiff", (width, height), fault=TIFF_DAMAGED)
+    pixel = max(3, channels) * math.ceil(bits / 8)
+    memory = 2 * pixel * width * height + (4 + pixel) * tile_width * tile_height
+    return ImageHeader("tiff", (width, height), memory=memory)
+
+
+def _count(width: int, height: int, tile_width: int, tile_height: int) -> int:
+    return math.ceil(width / tile_width) * math.ceil(height / tile_height)
+
+
+def _tiff_facts(file: BinaryIO) -> dict[str, int] | None:
+    """What the entries say that memory depends on; None where one stands twice or lies outside of the file."""
+    head = file.read(16)
+    order = "<" if head.startswith(b"II") else ">"
+    big = struct.unpack_from(order + "H", head, 2)[0] == 43
+    start = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)[0]
+    if start > length_of(file):
+        return None
+    file.seek(start)
+    count = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))[0]
+    width, value_at, long = (20, 12, "Q") if big else (12, 8, "I")
+    entries = file.read(width * min(count, MAX_PARTS))
+    facts: dict[str, int] = {}
+    for at in range(0, len(entries) - width + 1, width):
+        tag, kind, number = struct.unpack_from(order + "HH" + long, entries, at)
+        name = TIFF_FACTS.get(tag)
+        if name is None:
+            continue
+        code = TIFF_KINDS.get(kind)
+        if name in facts or code is None or not number:
+            return None
+        if number * struct.calcsize(code) <= width - value_at:
+            values = struct.unpack_from(f"{order}{code}", entries, at + value_at)
+        else:  # only bits per sample have one for each channel
+            file.seek(min(struct.unpack_from(order + long, entries, at + value_at)[0], length_of(file)))
+            values = struct.unpack(f"{order}{min(number, 8)}{code}", file.read(struct.calcsize(code) * min(number, 8)))
+        facts[name] = max(values)
+    return facts

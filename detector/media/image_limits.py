@@ -1,0 +1,76 @@
+"""Which image files a decoder may see, and how much of them."""
+
+from __future__ import annotations
+
+from detector.errors import SourceError
+from detector.media.image_facts import PNG_NEEDED, ImageHeader
+
+__all__ = ["MAX_PIXELS", "check", "first_picture"]
+
+MAX_PIXELS = 2**28
+"""Larger images (about 16,000 x 16,000) are refused before their pixels, 800 MB and more, are allocated."""
+
+MEMORY = 12  # bytes for each pixel that is allowed, the file's own among them: 16-bit colours need as many
+MAX_SIDE = 1_000_000  # libpng's limit
+
+
+def check(header: ImageHeader, name: str, length: int, max_pixels: int) -> None:
+    """Refuse what OpenCV would half-decode, decode sideways, complain about on stderr, or drown in.
+
+    Args:
+        header: what the file says.
+        name: what the error message calls it.
+        length: of the file, in bytes.
+        max_pixels: width times height; decoding may take 12 bytes for each, the file's own among them.
+
+    Raises:
+        SourceError: it must not be decoded.
+    """
+    if not length:
+        raise SourceError(f"{name}: the file is empty: copy it again")
+    if not header.complete and not header.fault:
+        raise SourceError(f"{name}: the file is cut short ({length} bytes, the end is missing): copy it again")
+    if header.format == "heif":
+        raise SourceError(f"{name}: HEIC and AVIF cannot be read: convert it to JPEG or PNG")
+    if header.fault:
+        raise SourceError(f"{name}: {header.fault}" + ("" if ": save" in header.fault else ": save it again"))
+    if header.size is None:
+        raise SourceError(f"{name}: not an image that can be read, or a damaged one: save it as JPEG or PNG")
+    width, height = header.size
+    if not width * height:
+        raise SourceError(f"{name}: {width}x{height} pixels cannot be read, the file is damaged: save it again")
+    if width * height > max_pixels or max(width, height) > MAX_SIDE:
+        raise SourceError(f"{name}: {width}x{height} pixels cannot be read: scale it to at most {max_pixels} pixels")
+    if header.memory + length > MEMORY * max_pixels:
+        raise SourceError(
+            f"{name}: {width}x{height} pixels in this kind of {header.format.upper()} take too much memory "
+            f"({(header.memory + length) >> 20} MB): scale it down, or save it as JPEG"
+        )
+
+
+def first_picture(data: bytes, header: ImageHeader) -> bytes:
+    """The file as far as the decoder needs it: no further pictures, no compressed comments or profiles.
+
+    Of a damaged animation, OpenCV 5.0.0 reads beyond its memory and dies.
+    """
+    if header.format == "gif" and header.end:
+        return data[: header.end] + b";"
+    if header.format == "webp" and header.end:
+        return data[:4] + (header.end - 8).to_bytes(4, "little") + data[8 : header.end]
+    return _needed_chunks(data) if header.format == "png" else data
+
+
+def _needed_chunks(data: bytes) -> bytes:
+    kept, at = [slice(0, 8)], 8
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        kind = data[at + 4 : at + 8]
+        if kind in PNG_NEEDED and kept[-1].stop == at:
+            kept[-1] = slice(kept[-1].start, end)
+        elif kind in PNG_NEEDED:
+            kept.append(slice(at, end))
+        if kind == b"IEND":
+            break
+        at = end
+    view = memoryview(data)
+    return data[kept[0]] if len(kept) == 1 else b"".join(view[piece] for piece in kept)

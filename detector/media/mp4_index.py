@@ -1,0 +1,63 @@
+"""How many frames an MP4 or MOV file claims to hold, before FFmpeg makes an index of that length.
+
+A table of equal sizes is two numbers, so that a file of 1.5 kB can claim a hundred million frames: 3.5 GB.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from pathlib import Path
+
+from detector.media.image_facts import MAX_PARTS
+
+__all__ = ["MAX_FRAMES", "claimed_frames"]
+
+MAX_FRAMES = 2**22
+"""A day and a half at 30 frames per second."""
+
+NOT_READ = frozenset({b"mdat", b"free", b"skip"})  # FFmpeg looks for tables in all other boxes, wherever they are
+SIZES = re.compile(rb"(?s)stsz.{4}(?!\x00{4}).{4}(.{4})")  # all of one size: there is no table
+RUNS = re.compile(rb"(?s)trun.{4}(.{4})")
+# Sound without compression has millions of samples, of which FFmpeg notes whole chunks.
+TICKS = re.compile(rb"(?s)stts(.{4}\x00\x00\x00\x01.{4}\x00\x00\x00\x01)?")
+TRACK, SOUND, PICTURES = re.compile(b"trak"), re.compile(b"soun"), re.compile(b"vide")
+
+
+def claimed_frames(path: Path) -> int:
+    """Entries that a file claims without holding them; 0 for other formats.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        try:
+            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError:
+            return 0  # empty
+        with data:
+            return _count(data)
+
+
+def _count(data: mmap.mmap) -> int:
+    total, at = 0, 0
+    for _ in range(MAX_PARTS):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if size == 1:
+            size = int.from_bytes(data[at + 8 : at + 16], "big")
+        end = min(at + size, len(data)) if size else len(data)
+        if len(kind) < 4 or not kind.isalnum() or end < at + 8:
+            break
+        if kind not in NOT_READ:
+            total += sum(int.from_bytes(found[1], "big") for found in RUNS.finditer(data, at, end))
+            tracks = [found.start() for found in TRACK.finditer(data, at, end)]
+            total += sum(_track(data, *span) for span in zip([at, *tracks], [*tracks, end], strict=True))
+        at = end
+    return total
+
+
+def _track(data: mmap.mmap, start: int, end: int) -> int:
+    ticks = TICKS.findall(data, start, end)
+    if len(ticks) == 1 and ticks[0] and SOUND.search(data, start, end) and not PICTURES.search(data, start, end):
+        return 0
+    return sum(int.from_bytes(found[1], "big") for found in SIZES.finditer(data, start, end))

@@ -1,0 +1,167 @@
+"""Hidden folders for what is unfinished, which a later run can tell from those of the living.
+
+A workshop has a lock that the system takes from a process that ends in any way, also by a power cut. So a run leaves a
+workshop alone while its process lives, and sweeps it away when that has died.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+__all__ = ["ALONE", "NEW", "OLD", "BusyError", "numbered", "sweep", "temporary_folder", "was_abandoned", "workshop"]
+
+PREFIX, LOCK = ".mask-detector-", "lock"
+NEW, OLD = "new", "old"
+"""In a workshop: the folder to come, and the one that it is to replace, each in a folder of this name."""
+
+ALONE = "alone"
+"""Name of the workshop of a run that has a folder to itself."""
+
+
+class BusyError(Exception):
+    """A workshop of this name is there, and its process lives."""
+
+
+def numbered(path: Path) -> Iterator[Path]:
+    """``path``, then ``name-2.jpg``, ``name-3.jpg`` ..."""
+    yield path
+    for number in count(2):
+        yield path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+def was_abandoned(folder: Path) -> bool:
+    """Whether a process died within :func:`detector.files.alone`."""
+    shop = folder / f"{PREFIX}{ALONE}"
+    descriptor = _lock(shop / LOCK) if _is_ours(shop) else None
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is not None
+
+
+@contextmanager
+def workshop(parent: Path, name: str | None = None) -> Iterator[Path]:
+    """A hidden folder for what is unfinished; it goes at the end of the block with all that is in it.
+
+    Args:
+        parent: an existing folder.
+        name: two workshops of one name cannot be there at once.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    while True:
+        shop = parent / f"{PREFIX}{name[:12] if name else secrets.token_hex(4)}"
+        try:
+            shop.mkdir(mode=0o700)
+        except FileExistsError:
+            if name:
+                raise BusyError from None
+            continue
+        try:
+            descriptor = _lock(shop / LOCK, os.O_CREAT)
+        except OSError:
+            shop.rmdir()
+            raise
+        if descriptor is not None:  # else another process took it for a dead one's before it was locked
+            break
+    try:
+        yield shop
+    finally:
+        _clear(shop, descriptor)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A workshop in the system's place for temporary files; those of dead processes are swept away first.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    parent = Path(tempfile.gettempdir())
+    sweep(parent)
+    with workshop(parent) as shop:
+        (shop / NEW).mkdir()
+        yield shop / NEW
+
+
+def sweep(parent: Path) -> None:
+    """Take away the workshops that processes of this user left in a folder when they died.
+
+    What such a process had moved away to replace it, and had not yet replaced, goes back to its place.
+    """
+    with suppress(OSError):
+        for shop in [Path(entry) for entry in os.scandir(parent) if entry.name.startswith(PREFIX)]:
+            if _is_ours(shop):
+                descriptor = _lock(shop / LOCK)
+                if descriptor is not None:
+                    _clear(shop, descriptor)
+                else:
+                    with suppress(OSError):  # in use, or a process died before it had locked it: then it is empty
+                        shop.rmdir()
+
+
+def _is_ours(shop: Path) -> bool:
+    """Whether this is a folder, not a link to one, and of this user."""
+    try:
+        found = shop.lstat()
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and (sys.platform == "win32" or found.st_uid == os.geteuid())
+
+
+def _lock(path: Path, create: int = 0) -> int | None:
+    """Open and lock a file; None where it is locked, or gone, or is none. It stays locked as long as it is open."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | create | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    except OSError:
+        if create and path.parent.exists():
+            raise
+        return None
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(path.stat(), os.fstat(descriptor)):
+            return descriptor
+    except (BlockingIOError, PermissionError, FileNotFoundError):
+        pass
+    except OSError:  # no locks on this file system: then nobody can take what is there for dead
+        if create:
+            return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _clear(shop: Path, descriptor: int) -> None:
+    """Delete a workshop whose lock this process has; the lock is let go last, where the system allows that."""
+    with suppress(OSError):
+        if any((shop / NEW).iterdir()):  # it did not come to the replacing
+            for folder in (shop / OLD).iterdir():
+                folder.rename(next(name for name in numbered(shop.parent / folder.name) if not name.exists()))
+    for entry in list(shop.iterdir()) if shop.exists() else ():
+        if entry.name != LOCK:
+            shutil.rmtree(entry, ignore_errors=True)
+            with suppress(OSError):
+                entry.unlink()
+    if sys.platform == "win32":
+        os.close(descriptor)
+    with suppress(OSError):
+        (shop / LOCK).unlink()
+        shop.rmdir()
+    if sys.platform != "win32":
+        os.close(descriptor)
