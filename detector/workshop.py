@@ -63,25 +63,33 @@ def workshop(parent: Path, name: str | None = None) -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    while True:
-        shop = parent / f"{PREFIX}{name[:12] if name else secrets.token_hex(4)}"
-        try:
-            shop.mkdir(mode=0o700)
-        except FileExistsError:
-            if name:
-                raise BusyError from None
-            continue
-        try:
-            descriptor = _lock(shop / LOCK, os.O_CREAT)
-        except OSError:
-            shop.rmdir()
-            raise
-        if descriptor is not None:  # else another process took it for a dead one's before it was locked
-            break
+    shop, descriptor = None, None
     try:
+        while descriptor is None:  # until no other process took it for a dead one's before it was locked
+            shop = None
+            candidate = parent / f"{PREFIX}{name[:12] if name else secrets.token_hex(4)}"
+            try:
+                candidate.mkdir(mode=0o700)
+            except FileExistsError:
+                if name:
+                    raise BusyError from None
+                continue
+            shop = candidate
+            descriptor = _lock(shop / LOCK, os.O_CREAT)
+        assert shop is not None  # noqa: S101 - made above
         yield shop
     finally:
-        _clear(shop, descriptor)
+        if descriptor is not None and shop is not None:
+            try:
+                _clear(shop)
+            except KeyboardInterrupt:  # Ctrl-C just now is no reason to leave it
+                _clear(shop)
+                raise
+            finally:
+                _let_go(shop, descriptor)
+        elif shop is not None:
+            with suppress(OSError):
+                shop.rmdir()
 
 
 @contextmanager
@@ -108,7 +116,8 @@ def sweep(parent: Path) -> None:
             if _is_ours(shop):
                 descriptor = _lock(shop / LOCK)
                 if descriptor is not None:
-                    _clear(shop, descriptor)
+                    _clear(shop)
+                    _let_go(shop, descriptor)
                 else:
                     with suppress(OSError):  # in use, or a process died before it had locked it: then it is empty
                         shop.rmdir()
@@ -147,21 +156,24 @@ def _lock(path: Path, create: int = 0) -> int | None:
     return None
 
 
-def _clear(shop: Path, descriptor: int) -> None:
-    """Delete a workshop whose lock this process has; the lock is let go last, where the system allows that."""
+def _clear(shop: Path) -> None:
+    """Delete a workshop whose lock this process has, the lock last."""
     with suppress(OSError):
         if any((shop / NEW).iterdir()):  # it did not come to the replacing
             for folder in (shop / OLD).iterdir():
                 folder.rename(next(name for name in numbered(shop.parent / folder.name) if not name.exists()))
-    for entry in list(shop.iterdir()) if shop.exists() else ():
-        if entry.name != LOCK:
-            shutil.rmtree(entry, ignore_errors=True)
-            with suppress(OSError):
-                entry.unlink()
-    if sys.platform == "win32":
-        os.close(descriptor)
     with suppress(OSError):
-        (shop / LOCK).unlink()
+        for entry in list(shop.iterdir()):
+            if entry.name != LOCK:
+                shutil.rmtree(entry, ignore_errors=True)
+                entry.unlink(missing_ok=True)
+        (shop / LOCK).unlink(missing_ok=True)
         shop.rmdir()
-    if sys.platform != "win32":
-        os.close(descriptor)
+
+
+def _let_go(shop: Path, descriptor: int) -> None:
+    os.close(descriptor)
+    if sys.platform == "win32":  # it deletes no file that is open
+        with suppress(OSError):
+            (shop / LOCK).unlink(missing_ok=True)
+            shop.rmdir()

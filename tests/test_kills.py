@@ -132,7 +132,7 @@ def kill_once(root: Path, name: str, number: signal.Signals, after: float, compl
     process = start(root, name)
     time.sleep(after)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=900)
     assert process.returncode in (0, 130, -number), errors
     if process.returncode == 130:  # otherwise it was killed, or stopped while Python was still importing
         assert "Traceback" not in errors, errors
@@ -147,7 +147,7 @@ def kill_once(root: Path, name: str, number: signal.Signals, after: float, compl
         assert all(path.name in listed for path in (root / "out").glob("*.xml"))
     finished = name in WHOLE and (root / "out").exists()
     again = start(root, name)
-    _, errors = again.communicate(timeout=300)
+    _, errors = again.communicate(timeout=900)
     assert again.returncode == (2 if finished and name != "voc2yolo" else 0), errors
     assert strays(root) == []
     assert {path: digest(root).get(path) for path in users} == users
@@ -159,7 +159,7 @@ def test_a_command_that_is_killed_loses_nothing_and_the_next_run_is_fine(root: P
     users = digest(root)
     began = time.monotonic()
     process = start(root, name)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=900)
     assert process.returncode == 0, errors
     seconds = time.monotonic() - began
     complete = set(digest(root / "out")) if (root / "out").exists() else set()

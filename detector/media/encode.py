@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import queue
 import threading
 from contextlib import suppress
@@ -17,8 +16,9 @@ import numpy as np
 from detector.detections import Detections
 from detector.errors import OutputError
 from detector.media.frames import POLL_S, Frame
+from detector.media.growing import GrowingFile, Pieces
 from detector.media.images import Image
-from detector.media.outputs import Annotator, GrowingFile, Sink
+from detector.media.outputs import Annotator, Sink
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -86,7 +86,7 @@ class VideoSink(Sink):
         self.path = self._file.path
         self._annotate = annotate or Annotator()
         self._clock = Clock(fps)
-        self._pieces = _Pieces(self._file)
+        self._pieces = Pieces(self._file)
         self._header = math.inf  # bytes before the first piece
         self._queue: queue.Queue[tuple[Image, int] | None] = queue.Queue(BEHIND)
         self._error: Exception | None = None
@@ -185,56 +185,6 @@ class VideoSink(Sink):
                 container.close()
         self._pieces.let_go()
         return True
-
-
-class _Pieces:
-    """The file, as FFmpeg writes to it: whole pieces, and at the end an index.
-
-    The index goes to the end before the head is changed to say so, and nothing of it stays if there is no room for it:
-    at any moment the file can be played, as pieces or as a whole. FFmpeg before 8 does it the other way round.
-    """
-
-    def __init__(self, file: GrowingFile) -> None:
-        self._file = file
-        self._at = 0
-        self._held: list[tuple[int, bytes]] | None = None
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        """Write at the place where FFmpeg is."""
-        if self._held is not None:
-            self._held.append((self._at, data))
-        else:
-            try:
-                self._file.write(data, self._at)
-            except OSError as error:
-                self.error = error
-                raise
-        self._at += len(data)
-        return len(data)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go there."""
-        self._at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._file.size}[whence]
-        return self._at
-
-    def tell(self) -> int:
-        """Where FFmpeg is."""
-        return self._at
-
-    def hold(self) -> None:
-        """Keep in memory what is written from now on."""
-        self._held = []
-
-    def let_go(self) -> None:
-        """Write what was kept, the end before the head."""
-        size = self._file.size
-        try:
-            for at, data in sorted(self._held or [], key=lambda part: part[0] < size):
-                self._file.write(data, at)
-        except OSError:
-            self._file.cut(size)
-            raise
 
 
 class Clock:

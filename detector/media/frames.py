@@ -23,7 +23,7 @@ CLOSE_S = 2.0
 POLL_S = 0.2
 """Waits are cut into pieces of this length: a lock that is waited for cannot be interrupted by Ctrl-C under Windows."""
 
-AHEAD_BYTES = 128 << 20  # that wait at most: five frames of 4K video
+AHEAD_BYTES = 64 << 20  # that wait at most: two frames of 4K video
 
 T = TypeVar("T")
 

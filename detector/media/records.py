@@ -13,7 +13,8 @@ from typing import TextIO, TypedDict
 from detector.detections import Detections
 from detector.errors import OutputError
 from detector.media.frames import Frame
-from detector.media.outputs import GrowingFile, Sink
+from detector.media.growing import GrowingFile
+from detector.media.outputs import Sink
 
 __all__ = ["CsvSink", "JsonLinesSink", "Row", "rows"]
 

@@ -18,8 +18,6 @@ SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 DEPTH, CONTAINERS = 32, 10_000
 """How deep lists and objects may lie in each other, and how many there may be: Gradio walks over them by recursion."""
 
-_ODD = re.compile(rb"\\u(?:0000|d[89ab])", re.IGNORECASE)
-
 
 def limit_of(path: str, upload: int, other: int) -> int:
     """The most bytes that a request to ``path`` may bring: ``upload`` for files, 64 kB to log in, else ``other``."""
@@ -46,20 +44,9 @@ def message_of(body: bytes) -> dict[str, Any]:
         raise ValueError("session_hash must be 1 to 64 letters, digits, - or _")
     if _is_deep(message, DEPTH):
         raise ValueError(f"the JSON is more than {DEPTH} levels deep")
-    if (_ODD.search(body) or b"\0" in body) and _has_odd_text(message):
-        raise ValueError("a text in the JSON holds a character that cannot be written")
     return message
 
 
 def _is_deep(value: Any, left: int) -> bool:
     inside = value.values() if isinstance(value, dict) else value
     return left == 0 or any(_is_deep(each, left - 1) for each in inside if isinstance(each, dict | list))
-
-
-def _has_odd_text(value: Any) -> bool:
-    """Whether there is a NUL or half a surrogate pair: neither can be in a file's name or in an answer."""
-    if isinstance(value, str):
-        return "\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value)
-    if isinstance(value, dict):
-        return any(_has_odd_text(each) for pair in value.items() for each in pair)
-    return isinstance(value, list) and any(_has_odd_text(each) for each in value)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
+import cv2
 import gradio as gr
+import numpy as np
 
-from detector.errors import DetectorError, SourceError
+from detector.detections import Detections
+from detector.errors import DetectorError, OutputError, SourceError
 from detector.evaluation.chart import Chart, Series, draw_chart, ticks_up_to
 from detector.media.frames import Frame, Source
 from detector.media.outputs import Annotator
@@ -25,10 +30,15 @@ from detector.web.visitors import Visitor, Visitors, owner_of
 
 __all__ = ["MAX_BYTES", "MAX_SECONDS", "MAX_SIDE", "FilmDesk", "timeline"]
 
+log = logging.getLogger(__name__)
+
 MAX_SECONDS = 120
 MAX_BYTES = 200 * MEGABYTE
 MAX_SIDE = 4096
 """Limits of a video: longer, heavier or larger ones would keep the others waiting."""
+
+FILM_SIDE = 1920
+"""Longest side of the annotated copy, px; larger videos are looked at as they are and shown scaled down."""
 
 MAX_FRAME_PIXELS = MAX_SIDE * 2304  # 4K of every usual shape; a decoder holds a dozen frames
 
@@ -90,6 +100,9 @@ class FilmDesk:
                     visitor.stop.set()
                 try:
                     answer = self._watch(visitor, upload, engine, (conf, overlap), progress)
+                except (OSError, OutputError):  # whose messages have paths of this computer
+                    log.exception("a result cannot be written")
+                    answer = _nothing(problem(f"{upload.name}: there is no room for its result here: try again later"))
                 except DetectorError as error:
                     answer = _nothing(problem(str(error)))
         yield answer
@@ -115,8 +128,8 @@ class FilmDesk:
                     if not counts:
                         _check_side(frame, upload.name)
                     found = narrowed(self.bench.look(frame.image, engine, patient=True).found, *limits)
-                    for sink in (video, rows):
-                        sink.write(frame, found)
+                    video.write(*_film_size(frame, found))
+                    rows.write(frame, found)
                     counts.append((frame.time or 0.0, found.count("with_mask"), found.count("without_mask")))
                     if time.monotonic() - reported > REPORT_S:
                         reported = time.monotonic()
@@ -159,6 +172,17 @@ def _check_side(frame: Frame, name: str) -> None:
     height, width = frame.image.shape[:2]
     if max(height, width) > MAX_SIDE:
         raise SourceError(f"{name}: {width} x {height} pixels are too large for this page: {OWN_COMPUTER}")
+
+
+def _film_size(frame: Frame, found: Detections) -> tuple[Frame, Detections]:
+    """A frame and its faces as large as the copy shows them: an encoder takes 1.2 GB for 4K."""
+    height, width = frame.image.shape[:2]
+    scale = FILM_SIDE / max(height, width)
+    if scale >= 1:
+        return frame, found
+    size = (max(1, round(scale * width)), max(1, round(scale * height)))
+    image = cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return replace(frame, image=image), replace(found, xyxy=found.xyxy * np.float32(scale))
 
 
 def _describe(counts: Counts, source: VideoSource, took: float, *, cancelled: bool) -> str:

@@ -179,4 +179,4 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def _fraction(value: object) -> float:
-    return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) else DEFAULT_CONF
+    return float(min(1, max(0, value))) if isinstance(value, int | float) else DEFAULT_CONF

@@ -21,9 +21,9 @@ import pytest
 
 from detector.detections import Detections
 from detector.errors import OutputError
-from detector.media import encode, images
+from detector.media import images
 from detector.media.frames import Frame
-from detector.media.outputs import GrowingFile
+from detector.media.growing import GrowingFile, Pieces
 from detector.media.sinks import (
     Annotator,
     CsvSink,
@@ -253,7 +253,7 @@ def test_a_video_plays_after_every_single_write_to_its_file(
 def test_no_room_for_the_index_at_the_end_leaves_the_video_playable(
     tmp_path: Path, suffix: str, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write, let_go, full_from = GrowingFile.write, encode._Pieces.let_go, [10**9]
+    write, let_go, full_from = GrowingFile.write, Pieces.let_go, [10**9]
 
     def write_until_full(self: GrowingFile, data: bytes, at: int | None = None) -> None:
         if (self.size if at is None else at) + len(data) > full_from[0]:
@@ -261,12 +261,12 @@ def test_no_room_for_the_index_at_the_end_leaves_the_video_playable(
             raise OSError(errno.ENOSPC, "No space left on device")
         write(self, data, at)
 
-    def fill_up(self: encode._Pieces) -> None:
+    def fill_up(self: Pieces) -> None:
         full_from[0] = self._file.size + room
         let_go(self)
 
     monkeypatch.setattr(GrowingFile, "write", write_until_full)
-    monkeypatch.setattr(encode._Pieces, "let_go", fill_up)
+    monkeypatch.setattr(Pieces, "let_go", fill_up)
     path = tmp_path / f"out{suffix}"
     sink = VideoSink(path, Fraction(25))
     for frame in frames(60):

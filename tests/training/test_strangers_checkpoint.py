@@ -79,7 +79,7 @@ def test_training_runs_nothing_of_a_strangers_start_and_says_which_flag_would(
     assert "holds posix.mkdir" in capsys.readouterr().err or os.name == "nt"
 
 
-@pytest.mark.parametrize("imgsz", [float("inf"), -5, 10**12, "640", [], [64, "a"], None, [[64]]])
+@pytest.mark.parametrize("imgsz", [float("inf"), -5, "640", [64, "a"]])
 def test_a_size_of_training_that_is_none_is_refused_with_the_remedy(tmp_path: Path, imgsz: object) -> None:
     import torch
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,17 @@ class Caller:
         answer = self.http.post("/gradio_api/upload", files={"files": (name, data)})
         assert answer.status_code == 200, answer.text
         return str(answer.json()[0])
+
+    @contextmanager
+    def page_open(self) -> Iterator[None]:
+        """Keep the connection that says that a page is open, as a browser does."""
+        route = f"/gradio_api/heartbeat/{self.session}"
+        browser = httpx.Client(base_url=self.http.base_url, cookies=self.http.cookies, timeout=60)
+        with browser, browser.stream("GET", route) as answer:
+            lines = answer.iter_lines()
+            assert next(lines) == "data: ALIVE"
+            yield
+            lines.close()
 
     def post(self, route: str, body: Any) -> httpx.Response:
         """Send JSON, which may have characters that are no text."""

@@ -29,9 +29,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 @pytest.fixture
 def anna(page: Demo) -> Iterator[Caller]:
     """A visitor with a page open and a picture in it."""
-    with Caller(page.address) as caller, caller.http.stream("GET", f"/gradio_api/heartbeat/{caller.session}") as open_:
-        lines = open_.iter_lines()
-        assert next(lines) == "data: ALIVE"
+    with Caller(page.address) as caller, caller.page_open():
         assert "6 faces" in caller.look_at(SIX)
         yield caller
 
@@ -129,7 +127,7 @@ def test_gradios_own_client_gets_its_answers_and_its_video(page: Demo, clip: Pat
     client = Client(page.address, verbose=False)
     html, _ = client.predict(handle_file(SIX), "One pass", 0.25, 0.6, api_name="/look")
     assert "6 faces" in html
-    assert "6 faces" in client.predict("One pass", 0.3, 0.6, api_name="/change")[0]
+    assert "6 faces" in client.predict("One pass", 0.3, 0.6, api_name="/change_2")[0]
     film = client.predict({"video": handle_file(clip)}["video"], "One pass", 0.25, 0.6, api_name="/watch")[1]
     path = film["video"] if isinstance(film, dict) else film
     assert Path(path).read_bytes()[4:8] == b"ftyp"
@@ -149,12 +147,11 @@ def test_a_hundred_programs_do_not_take_a_visitors_picture(page: Demo, anna: Cal
 
 def test_a_page_that_is_closed_takes_its_picture_along(page: Demo) -> None:
     with Caller(page.address) as anna:
-        with anna.http.stream("GET", f"/gradio_api/heartbeat/{anna.session}") as open_:
-            assert next(open_.iter_lines()) == "data: ALIVE"
+        with anna.page_open():
             path = Path(anna.upload(images.encode(images.read(SIX)[:400], ".jpg"), "mine.jpg"))
             anna.look({"path": str(path), "orig_name": "mine.jpg", **META})
             assert path.exists()
-        eventually(lambda: not path.exists())
+        eventually(lambda: not path.exists(), 40)
         assert record_of(anna.change()) == ["", None]
 
 
@@ -255,7 +252,7 @@ def test_an_upload_lies_in_its_own_folder_whatever_its_name(name: str, page: Dem
             assert "6 faces" in mallory.look({"path": str(path), "orig_name": name, **META})
         else:
             assert answer.status_code == 400
-        eventually(lambda: not list(page.temporary.rglob("tmp*")))
+        eventually(lambda: not list(page.temporary.glob("*/tmp*")))
 
 
 @pytest.mark.parametrize(
@@ -287,7 +284,7 @@ def test_a_request_that_is_no_json_or_endless_gets_one_line(page: Demo) -> None:
             assert mallory.http.post("/gradio_api/run/look", content=body).status_code == 400
         large = mallory.http.post("/gradio_api/run/look", content=b" " * (33 * 2**20))
         assert large.status_code == 413
-        assert "32 MB" in large.text
+        assert "8 MB" in large.text
 
 
 def test_a_page_that_two_threads_open_at_once_is_one_visitors(page: Demo) -> None:
