@@ -66,7 +66,7 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
         "--faces", default="ssd", metavar="FINDER",
         help="what finds faces in two-step: ssd, ssd=FILE, res10=FILE (OpenCV's, .onnx or .caffemodel) or haar",
     )  # fmt: skip
-    group.add_argument("--conf", type=fraction, default=0.25, help="show faces that are at least this sure, 0 to 1")
+    add_conf_flag(group)
     group.add_argument(
         "--iou", type=fraction,
         help="two boxes that overlap more than this are one face (default: 0.6; two-step: 0.45)",
@@ -74,6 +74,16 @@ def add_engine_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--imgsz", type=positive, help="longest side in the network, px (default: as trained)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, directml, coreml or openvino")
     group.add_argument("--threads", type=positive, help="CPU threads (default: the free cores)")
+
+
+def add_conf_flag(group: argparse._ArgumentGroup) -> None:
+    """``--conf``, which is None where nobody gave it: the engine knows what its network's file names."""
+    from detector.engines import DEFAULT_CONF
+
+    group.add_argument(
+        "--conf", type=fraction,
+        help=f"show faces that are at least this sure, 0 to 1 (default: what the weights name, or {DEFAULT_CONF})",
+    )  # fmt: skip
 
 
 def engine_from(args: argparse.Namespace) -> Engine:

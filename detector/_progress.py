@@ -54,12 +54,12 @@ class TrainingProgress:
         so_far = time.monotonic() - (self._began or time.monotonic())
         left = so_far / self._epochs_here * (result.epochs - result.epoch)
         log.info(
-            "epoch %d/%d  loss %.2f  AP50 %.3f%s  %s  (%s left)",
+            "epoch %d/%d  loss %.2f  one-word AP50 %.3f%s  %s  (%s left)",
             result.epoch,
             result.epochs,
             result.loss,
             result.ap50,
-            " (best)" if result.best else "",
+            " (the best so far)" if result.best else "",
             clock(result.seconds),
             clock(left),
         )

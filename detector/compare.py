@@ -46,7 +46,6 @@ def compare(
     contenders: Sequence[Contender],
     labelled: Sequence[LabelledImage],
     *,
-    conf: float = 0.25,
     min_side: float = MIN_SIDE,
     counts: Sequence[int] = COUNTS,
     rounds: int = 15,
@@ -57,7 +56,6 @@ def compare(
     Args:
         contenders: the engines, at most five; any callables can be made into one.
         labelled: the images.
-        conf: faces that are at least this sure are shown, 0 to 1.
         min_side: faces whose shorter side is under this many px neither help nor hurt.
         counts: numbers of faces to time with.
         rounds: calls of each engine for each of them.
@@ -69,12 +67,12 @@ def compare(
     """
     findings = find(contenders, labelled, progress)
     figures = [
-        measure(contender.name, examples, shown, conf=conf, min_side=min_side)
-        for contender, examples, shown in zip(contenders, findings.examples, findings.shown, strict=True)
+        measure(contender.name, examples, conf=contender.conf, min_side=min_side)
+        for contender, examples in zip(contenders, findings.examples, strict=True)
     ]
     cells = cut_faces(findings.labelled)
     timings = time_engines(contenders, cells, counts=counts, rounds=rounds, progress=progress) if cells else []
-    differences = most_different(findings, conf, min_side=min_side)
+    differences = most_different(findings, [contender.conf for contender in contenders], min_side=min_side)
     return Comparison(figures, timings, differences, findings.labelled, findings.unreadable, min_side)
 
 
@@ -98,7 +96,7 @@ def build_parser(command: str = "compare", examples: str = EXAMPLES) -> argparse
         "--faces", action="append", metavar="FINDER",
         help="what finds faces in a two-step engine: ssd, ssd=FILE, res10=FILE or haar; repeatable (default: ssd)",
     )  # fmt: skip
-    network.add_argument("--conf", type=_cli.fraction, default=0.25, help="show faces that are at least this sure")
+    _cli.add_conf_flag(network)
     network.add_argument(
         "--iou", type=_cli.fraction,
         help="two boxes that overlap more than this are one face (default: 0.6; two-step: 0.45)",
@@ -140,9 +138,8 @@ def run(args: argparse.Namespace, others: Opener = lambda _: []) -> int:
                 f"--faces: {len(contenders)} engines in one comparison: a chart can show {MARKERS} at most"
             )
         comparison = compare(
-            contenders, load_images(args), conf=args.conf, min_side=args.min_side, rounds=args.rounds,
-            progress=_cli.progress_bar,
-        )  # fmt: skip
+            contenders, load_images(args), min_side=args.min_side, rounds=args.rounds, progress=_cli.progress_bar
+        )
     if args.markdown:
         write_late(args.markdown, f"{table(comparison)}\n".encode(), replace=args.force)
     else:
@@ -170,14 +167,14 @@ def machine(threads: int | None) -> str:
 def _ours(args: argparse.Namespace, stack: contextlib.ExitStack) -> list[Contender]:
     load = partial(load_engine, iou=args.iou, device=args.device, threads=args.threads)
     single = partial(load, "single-stage", weights=args.weights, imgsz=args.imgsz)
-    contenders = [open_contender(stack, "single-stage", single, conf=args.conf, iou=args.iou, second_pass=False)]
+    contenders = [open_contender(stack, "single-stage", single, conf=args.conf)]
     finders = [faces.partition("=") for faces in args.faces or ["ssd"]]
     kinds = [kind for kind, _, _ in finders]
     for kind, separator, file in finders:
         imgsz = None if kind in {"res10", "haar"} else args.imgsz
         two_step = partial(load, "two-step", weights=args.classifier, faces=f"{kind}{separator}{file}", imgsz=imgsz)
         name = f"two-step ({kind}{f': {Path(file).stem}' if kinds.count(kind) > 1 else ''})"
-        contenders.append(open_contender(stack, name, two_step, conf=args.conf, iou=args.iou, second_pass=True))
+        contenders.append(open_contender(stack, name, two_step, conf=args.conf))
     return contenders
 
 

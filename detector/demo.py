@@ -32,13 +32,13 @@ EXAMPLES = """\
   python -m detector.demo --weights runs/mine/mask_detector.onnx"""
 
 
-def build_demo(engine: Engine, other: Engine | None = None, *, conf: float = 0.25, model: str = "") -> gr.Blocks:
+def build_demo(engine: Engine, other: Engine | None = None, *, conf: float | None = None, model: str = "") -> gr.Blocks:
     """The page as Gradio blocks: ``build_demo(load_engine()).launch()``, or to be mounted in another application.
 
     Args:
         engine: what answers first. The demo sets its ``conf``; it stays the caller's to close.
         other: a second engine, for the switch between them and the comparison.
-        conf: where the sliders stand at first, 0.1 to 0.95.
+        conf: where the sliders stand at first, 0.1 to 0.95; the engine's own by default.
         model: what the footer calls the network.
 
     Raises:

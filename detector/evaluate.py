@@ -14,17 +14,19 @@ from pathlib import Path
 from detector import _cli
 from detector.data.report import Report
 from detector.engines import default_weights, load_engine
-from detector.errors import AnnotationError, OutputError
+from detector.errors import AnnotationError, ModelError, OutputError
 from detector.evaluation import text
-from detector.evaluation.chart import Chart, Series, document
+from detector.evaluation.calibrate import calibrate, import_onnx
+from detector.evaluation.chart import document
 from detector.evaluation.contenders import find, open_contender
-from detector.evaluation.figures import Figures, measure
-from detector.evaluation.labelled import LabelledImage, classes_without_faces, load_voc, load_yolo
+from detector.evaluation.curves import curves, reliability_chart
+from detector.evaluation.figures import Figures, by_set, measure
+from detector.evaluation.labelled import LabelledImage, classes_without_faces, load_faceless, load_voc, load_yolo
 from detector.evaluation.regions import Regions
 from detector.files import make_folder, refuse_existing, write_late
 from detector.scoring import MIN_SIDE, SAME_FACE_IOU, export_coco, import_coco_eval
 
-__all__ = ["add_image_flags", "curves", "load_images", "main", "measure", "say_what_is_missing"]
+__all__ = ["add_image_flags", "load_images", "main", "measure", "say_what_is_missing"]
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +35,12 @@ EXAMPLES = """\
   python -m detector.evaluate --annotations my/xml --images my/photos --map bare=without_mask
   python -m detector.evaluate --annotations a/xml --images a/jpg --split split.csv --part val --json figures.json
   python -m detector.evaluate --data my_yolo_folder/data.yaml --weights runs/mine/mask_detector.onnx --curves pr.svg
+  python -m detector.evaluate --images pictures/without/people        how many false boxes there are
+  python -m detector.evaluate --annotations a/xml --images a/jpg --weights mine.onnx --calibrate mine_calibrated.onnx
 
-Average precision is COCO's, over all confidences, of what the network thinks of both classes of each face. Precision,
-recall, F1 and the confusion are those of what people are shown: one class per face, from --conf on. A face and a
-detection are the same if they overlap by half (IoU 0.5). A figure that no face speaks for is shown as –."""
+All figures are of what people are shown: one word per face. Average precision is COCO's, over all confidences; the
+shares of faces with the right word, the wrong word and none, and the false boxes per 100 images, are from --conf on. A
+face and a detection are the same if they overlap by half (IoU 0.5). A figure that no face speaks for is shown as –."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,6 +57,14 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--json", metavar="FILE", help="write all figures as JSON (- for stdout)")
     output.add_argument("--curves", type=Path, metavar="FILE.svg", help="draw the precision-recall curves")
     output.add_argument(
+        "--reliability", type=Path, metavar="FILE.svg", help="draw how many faces are right at each confidence"
+    )
+    output.add_argument(
+        "--calibrate", type=Path, metavar="FILE.onnx",
+        help="write a copy of the single-stage network whose confidence is the share of right faces in these images, "
+        "and whose default --conf is the best threshold",
+    )  # fmt: skip
+    output.add_argument(
         "--coco", type=Path, metavar="FOLDER", help="write ground_truth.json and detections.json for pycocotools"
     )
     output.add_argument("--force", action="store_true", help="replace files that are there already")
@@ -67,8 +79,9 @@ def add_image_flags(parser: argparse.ArgumentParser) -> None:
         help="LabelImg XML; repeatable (default: data/annotations)",
     )  # fmt: skip
     group.add_argument(
-        "--images", type=Path, action="append", metavar="FOLDER", help="their images; repeatable (default: data/images)"
-    )
+        "--images", type=Path, action="append", metavar="FOLDER",
+        help="their images; repeatable (default: data/images)",
+    )  # fmt: skip
     group.add_argument("--data", type=Path, metavar="YAML", help="instead of these: the data.yaml of a YOLO folder")
     group.add_argument("--split", type=Path, metavar="CSV", help="which image is in which part (columns image, split)")
     group.add_argument("--part", default="val", help="with --split or --data: the part to measure on")
@@ -97,14 +110,18 @@ def load_images(args: argparse.Namespace) -> list[LabelledImage]:
     import_coco_eval()  # now, not after minutes of finding faces
     if args.data and (args.annotations or args.images or args.split):
         raise AnnotationError("--data already names images and labels: leave out --annotations, --images and --split")
-    if bool(args.annotations) != bool(args.images):
+    if args.annotations and not args.images:
         raise AnnotationError("--annotations and --images belong together: give both, or none for the sample in data/")
+    if args.split and not args.annotations and args.images:
+        raise AnnotationError("--split needs --annotations: pictures without faces have no parts")
     regions, report = Regions(args.ignore), Report()
     if args.data:
         labelled = load_yolo(
             args.data, class_map=dict(args.map), part=args.part, regions=regions, report=report,
             progress=_cli.progress_bar,
         )  # fmt: skip
+    elif args.images and not args.annotations:
+        labelled = load_faceless(args.images, regions=regions, report=report, progress=_cli.progress_bar)
     else:
         sample = default_weights().parents[1] / "data"
         labelled = load_voc(
@@ -121,22 +138,6 @@ def load_images(args: argparse.Namespace) -> list[LabelledImage]:
             args.min_side, name, text.UNDEFINED,
         )  # fmt: skip
     return labelled
-
-
-def curves(figures: Figures) -> Chart:
-    """The precision-recall curve of each class that has faces."""
-    steps = [(tick / 5, f"{tick / 5:g}") for tick in range(6)]
-    series = [
-        Series(
-            f"{score.name}: AP50 {score.ap50:.3f} ({score.support} faces)",
-            [(index / (len(score.curve) - 1), precision) for index, precision in enumerate(score.curve)],
-            markers=20,
-        )
-        for score in figures.scores
-        if score.support
-    ]
-    title = f"Precision against recall, {figures.name}, {figures.images} images"
-    return Chart(title, "recall", f"precision (IoU {SAME_FACE_IOU})", steps, steps, series)
 
 
 def say_what_is_missing(unreadable: Sequence[str]) -> int:
@@ -156,19 +157,26 @@ def _command(args: argparse.Namespace) -> int:
             load_engine, args.engine, weights=args.weights, faces=args.faces, iou=args.iou, imgsz=args.imgsz,
             device=args.device, threads=args.threads,
         )  # fmt: skip
-        contender = open_contender(
-            stack, name, load, conf=args.conf, iou=args.iou, second_pass=args.engine == "two-step"
-        )  # fmt: skip
+        contender = open_contender(stack, name, load, conf=args.conf)
         findings = find([contender], load_images(args), _cli.progress_bar)
-    (examples,), (shown,) = findings.examples, findings.shown
-    figures = measure(name, examples, shown, conf=args.conf, min_side=args.min_side)
-    print(text.describe(figures), file=sys.stderr if args.json == "-" else sys.stdout)
+    (examples,) = findings.examples
+    measured = partial(measure, conf=contender.conf, min_side=args.min_side)
+    figures = measured(name, examples)
+    sets = by_set(measured, findings.labelled, examples)
+    said = sys.stderr if args.json == "-" else sys.stdout
+    print(text.describe(figures, sets), file=said)
+    content = _json(figures, sets, args.min_side)
     if args.json == "-":
-        print(_json(figures, args.min_side), end="")
+        print(content, end="")
     elif args.json:
-        write_late(Path(args.json), _json(figures, args.min_side).encode(), replace=args.force)
+        write_late(Path(args.json), content.encode(), replace=args.force)
     if args.curves:
         write_late(args.curves, document(curves(figures)).encode(), replace=args.force)
+    if args.reliability:
+        write_late(args.reliability, document(reliability_chart(figures)).encode(), replace=args.force)
+    if args.calibrate:
+        network = args.weights or default_weights()
+        print(calibrate(network, args.calibrate, figures.matches, replace=args.force), file=said)
     if args.coco:
         make_folder(args.coco)
         sizes = [(image.title, *image.size) for image in findings.labelled]
@@ -178,17 +186,25 @@ def _command(args: argparse.Namespace) -> int:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse before minutes of work what could not be written after them."""
-    if args.curves and args.curves.suffix.lower() != ".svg":
-        raise OutputError(f"--curves {args.curves}: curves are drawn as SVG: name a file that ends in .svg")
-    paths = [args.curves] if args.curves else []
+    for flag, suffix in (("curves", ".svg"), ("reliability", ".svg"), ("calibrate", ".onnx")):
+        path = getattr(args, flag)
+        if path and path.suffix.lower() != suffix:
+            raise OutputError(f"--{flag} {path}: name a file that ends in {suffix}")
+    if args.calibrate:
+        if args.engine == "two-step":
+            raise ModelError("--calibrate: only the single-stage engine has a calibration: leave out --engine two-step")
+        import_onnx()
+    paths = [path for path in (args.curves, args.reliability, args.calibrate) if path]
     paths += [Path(args.json)] if args.json and args.json != "-" else []
     paths += [args.coco / "ground_truth.json", args.coco / "detections.json"] if args.coco else []
     for path in paths if not args.force else []:
         refuse_existing(path)
 
 
-def _json(figures: Figures, min_side: float) -> str:
+def _json(figures: Figures, sets: Sequence[Figures], min_side: float) -> str:
     content = {"min_side": min_side, "same_face_iou": SAME_FACE_IOU, **figures.content()}
+    if len(sets) > 1:
+        content["sets"] = {one.name: one.content() for one in sets}
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 

@@ -48,9 +48,7 @@ def comparison(labelled: list[LabelledImage]) -> Comparison:
     """The shipped network at its own size and at one that is far too small."""
     with ExitStack() as stack:
         contenders = [
-            open_contender(
-                stack, name, partial(load_engine, imgsz=size, threads=1), conf=0.25, iou=None, second_pass=False
-            )
+            open_contender(stack, name, partial(load_engine, imgsz=size, threads=1), conf=0.25)
             for name, size in (("at 640 px", 640), ("<i>at 96 px & less</i>", 96))
         ]
         return command.compare(contenders, labelled, counts=(1, 4), rounds=1)
@@ -79,8 +77,34 @@ def test_the_better_engine_is_ahead_in_the_table(comparison: Comparison) -> None
     rows = {row.label: row for row in table_rows(comparison)}
     assert rows["AP50 `with_mask` (5 faces)"].best == (True, False)
     assert rows["masked faces found at 0.25 (recall)"].best == (True, False)
+    right, wrong, missed, false = (
+        rows[label]
+        for label in (
+            "right word at 0.25, of all faces", "wrong word at 0.25, of all faces", "missed at 0.25",
+            "false boxes per 100 images at 0.25",
+        )
+    )  # fmt: skip
+    assert right.best == (True, False)
+    assert missed.best == (True, False)  # the least is best
+    for column, figures in enumerate(comparison.figures):
+        words = figures.chosen.overall.words()
+        assert [right.cells[column], missed.cells[column]] == [
+            f"{share / words.faces:.3f}" for share in (words.right, words.missed)
+        ]
+        assert wrong.cells[column] == f"{words.wrong / words.faces:.3f}"
+        assert false.cells[column] == f"{100 * words.false / len(SOME):.1f}"
     times = [row for label, row in rows.items() if label.startswith("ms at 1 face,")]
     assert times[0].best == (False, True)  # fewer pixels take less time
+
+
+def test_engines_with_thresholds_of_their_own_are_each_shown_at_theirs(labelled: list[LabelledImage]) -> None:
+    found = faces((0, 0, 0.4, "with_mask"))
+    one, other = (Contender(name, lambda _: found, lambda _: found, conf) for name, conf in (("a", 0.3), ("b", 0.5)))
+    compared = command.compare([one, other], labelled, counts=(1,), rounds=1)
+    rows = {row.label: row.cells for row in table_rows(compared)}
+    assert rows["false boxes per 100 images at 0.3 / 0.5"] == ("100.0", "0.0")
+    assert {len(verdict.found) for difference in compared.differences for verdict in difference.verdicts[:1]} == {1}
+    assert {len(verdict.found) for difference in compared.differences for verdict in difference.verdicts[1:]} == {0}
 
 
 def test_the_markdown_table_has_a_column_for_each_engine_and_the_best_in_bold(comparison: Comparison) -> None:
@@ -131,13 +155,13 @@ def test_the_images_that_differ_most_come_first_and_those_that_do_not_are_left_o
     false = faces((0, 0, 0.9, "with_mask"), (100, 0, 0.9, "without_mask"), (0, 200, 0.9, "with_mask"))
     shown = [[truth, truth, truth, truth], [truth, wrong, unsure, false]]
     examples = [[Example(truth, found) for found in engine] for engine in shown]
-    differences = most_different(Findings(labelled, examples, examples, []), 0.25, min_side=10)
+    differences = most_different(Findings(labelled, examples, []), [0.25, 0.25], min_side=10)
     assert [(d.image, d.amount) for d in differences] == [(labelled[1], 2), (labelled[2], 1), (labelled[3], 1)]
     first = differences[0].verdicts[1]
     assert (first.right, first.wrong, first.missed, first.false) == (0, 1, 1, 0)
     assert len(differences[1].verdicts[1].found) == 1
     assert differences[2].verdicts[1].false == 1
-    assert len(most_different(Findings(labelled, examples, examples, []), 0.25, min_side=10, most=2)) == 2
+    assert len(most_different(Findings(labelled, examples, []), [0.25, 0.25], min_side=10, most=2)) == 2
 
 
 def test_engines_that_agree_get_a_report_that_says_so(labelled: list[LabelledImage]) -> None:

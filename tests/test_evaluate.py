@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from lxml import etree
 
 from detector import evaluate
 from detector.data import dataset, voc
 from detector.data.report import Report
-from detector.engines import load_engine
+from detector.engines import SingleStage, load_engine
 from detector.errors import AnnotationError
+from detector.evaluation.calibrate import uncalibrated
 from detector.evaluation.chart import Chart, Series, draw_chart, ticks_up_to
 from detector.evaluation.contenders import Contender, find
 from detector.evaluation.labelled import load_voc, load_yolo
@@ -25,7 +29,7 @@ from detector.evaluation.regions import Regions
 from detector.media import images
 from detector.scoring import one_class
 
-from .engines.networks import make_classifier, make_ssd
+from .engines.networks import make_classifier, make_network, make_ssd, raw_head
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "data"
@@ -95,8 +99,10 @@ def test_the_sample_is_measured_without_any_flag(sample: Path) -> None:
     content = figures(sample / "f.json")
     assert content["images"] == len(images.list_images(DATA / "images"))
     assert content["average_precision"]["with_mask"]["ap50"] >= 0.9
-    assert content["at_chosen_threshold"]["threshold"] == 0.25
-    assert content["at_best_threshold"]["mean_f1"] >= content["at_chosen_threshold"]["mean_f1"]
+    with load_engine(threads=1) as engine:
+        assert content["at_chosen_threshold"]["threshold"] == engine.conf
+    best, chosen = (content[f"at_{which}_threshold"]["all"] for which in ("best", "chosen"))
+    assert best["right_less_wrong_less_false"] >= chosen["right_less_wrong_less_false"]
 
 
 def test_the_exported_files_hold_every_image_and_face(sample: Path) -> None:
@@ -217,6 +223,104 @@ def test_small_faces_neither_help_nor_hurt(tmp_path: Path) -> None:
     assert figures(out)["at_chosen_threshold"]["confusion"]["counts"] == [[0, 0, 0]] * 3
 
 
+def test_each_face_has_the_right_word_the_wrong_one_or_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The engine looks for faces at three places, so it finds all; some labels say another colour, or another place."""
+    one, other = (
+        make_set(tmp_path / "one", (RED, GREEN, BLUE), (RED, BLUE, BLUE)),
+        make_set(tmp_path / "other", (RED, RED, BLUE)),
+    )
+    wrong = voc.read(other / "annotations" / "0.xml")
+    boxes = (replace(wrong.boxes[0], name="without_mask"), replace(wrong.boxes[1], ymin=40, ymax=60))
+    voc.write(other / "annotations" / "0.xml", replace(wrong, boxes=boxes))
+    out = tmp_path / "f.json"
+    flags = [*flags_of(one), *flags_of(other), *two_step(tmp_path), "--json", str(out)]
+    assert evaluate.main(flags) == 0
+    content = figures(out)
+    every = content["at_chosen_threshold"]["all"]
+    assert (every["faces"], every["right"], every["wrong"], every["missed"]) == (5, 0.6, 0.2, 0.2)
+    assert (every["wrong_of_found"], every["false_per_100_images"]) == (0.25, 33.333333)
+    bare = content["at_chosen_threshold"]["classes"]["without_mask"]
+    assert (bare["faces"], bare["right"], bare["wrong"], bare["false_per_100_images"]) == (2, 0.5, 0.5, 0)
+    assert [content["sets"][name]["at_chosen_threshold"]["all"]["right"] for name in ("one", "other")] == [1, 0]
+    said = capsys.readouterr().out
+    assert re.search(r"^all +5 +0\.600 +0\.200 +0\.200 +0\.250 +33\.3 ", said, re.MULTILINE)
+    assert re.search(r"^other +1 +2 +0\.000 +0\.000 +0\.000 +0\.500 +0\.500 +1\.000 +100\.0$", said, re.MULTILINE)
+    assert "best threshold" in said
+
+
+def test_pictures_without_people_need_no_labels_and_whatever_is_found_there_is_false(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = ((BLUE,) * 3, (RED, BLUE, BLUE), (GREEN, RED, BLUE), (BLUE,) * 3)
+    folder, out = make_set(tmp_path / "animals", *pictures), tmp_path / "f.json"
+    shutil.rmtree(folder / "annotations")
+    (folder / "images" / "broken.png").write_bytes(b"no picture")
+    flags = ["--images", str(folder / "images"), *two_step(tmp_path), "--json", str(out)]
+    assert evaluate.main(flags) == 0
+    content = figures(out)
+    assert content["images"] == 4
+    assert content["at_chosen_threshold"]["all"]["false_per_100_images"] == 75
+    assert content["at_chosen_threshold"]["all"]["right"] is None
+    assert content["at_best_threshold"] is None
+    said = capsys.readouterr()
+    assert re.search(r"^all +0 +– +– +– +– +75\.0 ", said.out, re.MULTILINE)
+    assert "1 labels or images were left out" in said.err
+
+
+def test_a_calibrated_copy_says_how_often_it_is_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The network sees the same four faces everywhere; so often, in ten images, each is right: 8, 5, 9 and 3 times."""
+    names, scores, right = (*["with_mask"] * 2, *["without_mask"] * 2), (0.9, 0.3, 0.8, 0.4), (8, 5, 9, 3)
+    corners = [(x, y) for x in (0, 40) for y in (0, 40)]
+    rows = [
+        (x + 10, y + 10, 20, 20, *((score, 0) if name == "with_mask" else (0, score)))
+        for (x, y), name, score in zip(corners, names, scores, strict=True)
+    ]
+    network = make_network(tmp_path, raw_head(*rows))
+    folder = make_set(tmp_path / "set", *[()] * 100)
+    for number in range(100):
+        boxes = [voc.Box(name, x, y, x + 20, y + 20) for (x, y), name in zip(corners, names, strict=True)]
+        there = tuple(box for box, often in zip(boxes, right, strict=True) if number % 10 < often)
+        label = voc.Annotation(f"{number}.png", "images", (64, 64), there)
+        voc.write(folder / "annotations" / f"{number}.xml", label)
+    out, chart = tmp_path / "out" / "calibrated.onnx", tmp_path / "r.svg"
+    flags = [*flags_of(folder), "--threads", "1", "--weights"]
+    assert evaluate.main([*flags, str(network), "--calibrate", str(out), "--reliability", str(chart)]) == 0
+    assert "calibrated; expected calibration error" in capsys.readouterr().out
+    assert "without_mask: 200 boxes, expected calibration error 0.1" in chart.read_text()
+    for _ in range(2):
+        with load_engine(weights=out, threads=1) as engine:
+            assert 0.3 < engine.conf < 0.8  # what is right three times in ten is better not shown
+            engine.conf = 0.0
+            found = engine(np.zeros((64, 64, 3), np.uint8))
+        shares = {
+            tuple(box[:2]): share for box, share in zip(found.xyxy.tolist(), found.confidence.tolist(), strict=True)
+        }
+        assert [shares[corner] for corner in corners] == pytest.approx([often / 10 for often in right], abs=0.02)
+        again = [*flags, str(out), "--calibrate", str(out), "--force", "--json", str(tmp_path / "f.json")]
+        assert evaluate.main(again) == 0  # and a second time changes nothing
+        assert figures(tmp_path / "f.json")["expected_calibration_error"] < 0.02
+    with SingleStage(uncalibrated(out), conf=0.0) as own, SingleStage(network, conf=0.0) as before:
+        picture = np.zeros((64, 64, 3), np.uint8)
+        assert own(picture).confidence.tolist() == before(picture).confidence.tolist()
+    assert onnx_metadata(out).keys() - onnx_metadata(network).keys() == {"calibration", "conf"}
+
+
+def test_too_few_faces_to_calibrate_by_are_one_line_and_no_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = make_network(tmp_path, raw_head((10, 10, 20, 20, 0.9, 0)))
+    folder, out = make_set(tmp_path / "set", (RED,)), tmp_path / "out.onnx"
+    assert evaluate.main([*flags_of(folder), "--weights", str(network), "--calibrate", str(out)]) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("error: 1 right and 0 other boxes with_mask are too few to calibrate by")
+    assert not out.exists()
+
+
+def onnx_metadata(path: Path) -> dict[str, str]:
+    entries: dict[str, str] = ort.InferenceSession(path).get_modelmeta().custom_metadata_map
+    return entries
+
+
 def test_a_class_without_faces_is_one_clear_line_and_a_dash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = make_set(tmp_path / "set", (RED,), ())
     out = tmp_path / "f.json"
@@ -243,7 +347,13 @@ def test_a_class_without_faces_is_one_clear_line_and_a_dash(tmp_path: Path, caps
         (["--weights", "missing.onnx", "--annotations", "set/annotations", "--images", "set/images"], r"no such file"),
         (["--json", "taken.json"], r"taken\.json: exists already"),
         (["--coco", "taken"], r"ground_truth\.json: exists already"),
-        (["--curves", "c.png"], r"--curves c\.png: curves are drawn as SVG"),
+        (["--curves", "c.png"], r"--curves c\.png: name a file that ends in \.svg"),
+        (["--reliability", "r.png"], r"--reliability r\.png: name a file that ends in \.svg"),
+        (["--calibrate", "c.pt"], r"--calibrate c\.pt: name a file that ends in \.onnx"),
+        (["--calibrate", "taken.onnx"], r"taken\.onnx: exists already"),
+        (["--calibrate", "c.onnx", "--engine", "two-step"], r"only the single-stage engine has a calibration"),
+        (["--images", "set/images", "--split", "s.csv"], r"--split needs --annotations"),
+        (["--images", "empty"], r"empty: no image can be read"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(
@@ -254,7 +364,7 @@ def test_what_cannot_be_done_is_one_line(
     for folder in ("empty", "taken"):
         Path(folder).mkdir()
     Path("data.yaml").write_text("train: empty\nnames: {0: with_mask, 1: without_mask}\n")
-    for name in ("taken.json", "taken/ground_truth.json"):
+    for name in ("taken.json", "taken.onnx", "taken/ground_truth.json"):
         Path(name).write_text("mine")
     assert evaluate.main(flags) == 2
     assert re.fullmatch(rf"error: .*{line}.*\n", capsys.readouterr().err)

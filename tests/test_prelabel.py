@@ -292,7 +292,7 @@ def test_a_second_run_gives_the_same_bytes(photos: Photos) -> None:
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        (["--sure", "0.2"], "--sure 0.2 must be above --conf 0.25"),
+        (["--conf", "0.25", "--sure", "0.2"], "--sure 0.2 must be above --conf 0.25"),
         (["--review", "{root}/photos"], "is there and not empty: remove it or choose another --review"),
         (["--report", "{root}/photos/a.jpg"], "exists already"),
         (["--out", "{root}/photos/a.jpg"], "is a file, not a folder"),

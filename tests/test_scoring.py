@@ -7,7 +7,25 @@ import numpy as np
 import pytest
 
 from detector.detections import CLASSES, Detections
-from detector.scoring import Confusion, Example, best_threshold, count, export_coco, match, one_class, score
+from detector.engines.calibration import Calibration
+from detector.errors import AnnotationError
+from detector.scoring import (
+    Bin,
+    Confusion,
+    Example,
+    Matches,
+    Words,
+    best_threshold,
+    calibration_error,
+    count,
+    export_coco,
+    fit,
+    match,
+    one_class,
+    recalibrated,
+    reliability,
+    score,
+)
 
 
 def faces(*rows: tuple[float, float, float, float, str]) -> Detections:
@@ -151,9 +169,29 @@ def test_a_detection_on_a_face_has_the_faces_size_and_a_false_one_its_own() -> N
     assert count(matches.within(16, 32), 0.5).counts == ((0, 0, 0), (0, 0, 0), (1, 0, 0))
 
 
-def test_the_best_threshold_is_the_middle_of_those_with_the_highest_mean_f1() -> None:
+def test_the_words_of_a_class_are_those_of_its_faces_and_the_false_boxes_that_say_its_name() -> None:
+    truth = faces(MASKED, BARE, (200, 10, 40, 1, "with_mask"), (300, 10, 40, 1, "without_mask"))
+    found = faces(
+        (10, 10, 40, 0.9, "with_mask"), (100, 10, 40, 0.7, "with_mask"), (500, 10, 40, 0.6, "without_mask"),
+        (300, 10, 40, 0.2, "without_mask"),
+    )  # fmt: skip
+    confusion = at(0.5, Example(truth, found))
+    assert confusion.words() == Words(right=1, wrong=1, missed=2, false=1)
+    assert confusion.words("with_mask") == Words(right=1, wrong=0, missed=1, false=0)
+    assert confusion.words("without_mask") == Words(right=0, wrong=1, missed=1, false=1)
+    assert (confusion.words().faces, confusion.words().balance) == (4, -1)
+    assert confusion.words().shares == {"right": 0.25, "wrong": 0.25, "missed": 0.5, "wrong_of_found": 0.5}
+    nothing = at(0.5, Example(Detections.empty(), Detections.empty())).words()
+    assert all(math.isnan(share) for share in nothing.shares.values())
+
+
+def test_the_best_threshold_is_the_middle_of_those_with_the_most_right_less_wrong_less_false() -> None:
     found = faces((10, 10, 40, 0.8, "with_mask"), (500, 10, 40, 0.4, "with_mask"))
     assert best_threshold(match([Example(faces(MASKED), found)])) == pytest.approx(0.61)  # of 0.41 to 0.80
+    two = faces((10, 10, 40, 0.8, "with_mask"), (100, 10, 40, 0.4, "with_mask"))  # the second under the wrong name
+    assert best_threshold(match([Example(faces(MASKED, BARE), two)])) == pytest.approx(0.61)
+    more = faces(*((100 * i, 300, 40, 0.3, "with_mask") for i in range(3)), (500, 10, 40, 0.3, "with_mask"))
+    assert best_threshold(match([Example(more[:3], more)])) == pytest.approx(0.16)  # three right for one false
     assert best_threshold(match([Example(Detections.empty(), found)])) is None
 
 
@@ -229,3 +267,55 @@ def test_counts_agree_with_cocos_own_where_classes_play_no_part(seed: int) -> No
     end = sum(value > 0 for value in masked.curve) / 101  # COCO's precision is 0 past the last recall
     assert confusion.recall("with_mask") == pytest.approx(end, abs=0.011)
     assert confusion.support("with_mask") == masked.support
+
+
+def shown(confidence: np.ndarray, class_id: np.ndarray, right: np.ndarray) -> Matches:
+    """Detections of 40 px: a right one lies on a face of its class, half of the others on the other class."""
+    on_face = right | (np.arange(len(right)) % 2 == 0)
+    side = np.full(len(right), 40, np.float32)
+    truth = np.where(right, class_id, 1 - class_id)
+    return Matches(
+        truth[on_face], class_id[on_face], confidence[on_face], side[on_face],
+        class_id[~on_face], confidence[~on_face], side[~on_face],
+    )  # fmt: skip
+
+
+def test_the_calibration_error_is_how_far_confidence_is_off_by_tenths() -> None:
+    confidence = np.array([0.95, 0.95, 0.55, 0.55, 0.2], np.float32)
+    matches = shown(confidence, np.array([0, 0, 1, 1, 0]), np.array([True, True, True, False, False]))
+    bins = reliability(matches, 0.25)
+    assert [each.faces for each in bins] == [2, 2]  # the one at 0.2 is not shown
+    assert [each.right for each in bins] == [0.5, 1]
+    assert calibration_error(bins) == pytest.approx((2 * 0.05 + 2 * 0.05) / 4)
+    assert [each.faces for each in reliability(matches, 0.25, ["with_mask"])] == [2]
+    assert math.isnan(calibration_error(reliability(matches, 0.99)))
+    assert reliability(shown(np.ones(1, np.float32), np.zeros(1, int), np.array([True])), 0.5) == (Bin(1, 1.0, 1.0),)
+
+
+def test_a_calibration_makes_confidence_the_share_that_is_right_and_keeps_the_order_in_each_class() -> None:
+    random = np.random.default_rng(0)
+    chance, class_id = random.uniform(0.05, 0.99, 8000).astype(np.float32), random.integers(0, 2, 8000)
+    truth = Calibration(np.array([[0.7, 0.7, -0.3], [0.6, 3.6, -1.3]]))  # one slope, and two
+    before = shown(truth.scores(chance, class_id), class_id, random.random(8000) < chance)
+    np.testing.assert_allclose(truth(truth.scores(chance, class_id), class_id), chance, atol=1e-3)
+    calibration = fit(before)
+    np.testing.assert_allclose(calibration.weights, truth.weights, atol=0.35)
+    after = recalibrated(before, calibration)
+    assert calibration_error(reliability(before, 0.25)) > 0.06
+    for names in (["with_mask"], ["without_mask"], ["with_mask", "without_mask"]):
+        assert calibration_error(reliability(after, 0.25, names)) < 0.03
+    assert best_threshold(after) == pytest.approx(0.5, abs=0.06)  # from there on a box is rather right than not
+    for index in range(2):
+        one, other = (m.false_confidence[m.false == index] for m in (before, after))
+        assert (np.diff(other[np.argsort(one)]) >= 0).all()
+    nothing_found = match([Example(faces(MASKED), Detections.empty())])
+    assert recalibrated(nothing_found, calibration).confidence.tolist() == [-1]
+
+
+def test_too_few_faces_or_labels_that_contradict_the_network_make_no_calibration() -> None:
+    many = np.linspace(0.2, 0.9, 200).astype(np.float32)
+    class_id = np.arange(200) % 2
+    with pytest.raises(AnnotationError, match="100 right and 0 other boxes with_mask are too few"):
+        fit(shown(many, class_id, np.ones(200, bool)))
+    with pytest.raises(AnnotationError, match="the surer boxes with_mask are not more often right"):
+        fit(shown(many, class_id, np.arange(200) < 100))

@@ -9,6 +9,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +21,9 @@ from detector import _cli
 from detector.data.report import Report
 from detector.engines import load_engine
 from detector.evaluate import add_image_flags, say_what_is_missing, say_what_was_wrong
-from detector.evaluation.contenders import Findings, find, open_contender
+from detector.evaluation.contenders import Contender, Findings, find
 from detector.files import check_free, new_folder, refuse_existing, write_late
+from detector.scoring import SHOWN_IOU, TAIL, Example, one_class
 
 log = logging.getLogger("detector.check_labels")
 
@@ -83,10 +85,8 @@ def _command(args: argparse.Namespace) -> int:
     if args.report:
         refuse_existing(args.report)
     earlier = earlier_rows(args.corrections)
-    findings = _look(args)
-    found = find_disagreements(
-        findings.labelled, findings.examples[0], findings.shown[0], conf=args.conf, min_side=args.min_side
-    )
+    findings, shown = _look(args)
+    found = find_disagreements(findings.labelled, findings.examples[0], shown, conf=args.conf, min_side=args.min_side)
     found = [disagreement for disagreement in found if disagreement.kind in args.kinds]
     if not args.dry_run:
         _write(args.out, found[: args.top], earlier, len(findings.labelled))
@@ -96,8 +96,8 @@ def _command(args: argparse.Namespace) -> int:
     return say_what_is_missing(findings.unreadable)
 
 
-def _look(args: argparse.Namespace) -> Findings:
-    """What the network sees in the labelled images."""
+def _look(args: argparse.Namespace) -> tuple[Findings, list[Example]]:
+    """What the network thinks of both classes of each face in the labelled images, and the one that it shows."""
     report = Report()
     labelled = load_labels(args, report)
     say_what_was_wrong(report)
@@ -106,10 +106,17 @@ def _look(args: argparse.Namespace) -> Findings:
         device=args.device, threads=args.threads,
     )  # fmt: skip
     with contextlib.ExitStack() as stack:
-        contender = open_contender(
-            stack, args.engine, load, conf=args.conf, iou=args.iou, second_pass=args.engine == "two-step"
-        )
-        return find([contender], labelled, _cli.progress_bar)
+        engine = stack.enter_context(load(conf=args.conf))
+        args.conf, engine.conf = engine.conf, min(engine.conf, TAIL)  # None before, where the weights decide
+        both = stack.enter_context(load(conf=engine.conf, one_class=False))
+        contenders = [Contender("both", both, both)]
+        if args.engine == "two-step":  # which shows something else: it drops what its classifier takes for background
+            contenders.append(Contender("shown", engine, engine))
+        findings = find(contenders, labelled, _cli.progress_bar)
+        if len(contenders) > 1:
+            return findings, findings.examples[1]
+        iou = SHOWN_IOU if args.iou is None else args.iou
+        return findings, [replace(each, found=one_class(each.found, iou)) for each in findings.examples[0]]
 
 
 def _write(out: Path, shown: Sequence[Disagreement], earlier: Sequence[Row], images_seen: int) -> None:

@@ -6,13 +6,11 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from detector import _cli
 from detector.compare import build_parser, run
 from detector.evaluation.contenders import Contender
-from detector.scoring import TAIL
-from peers import PEERS, peer
+from peers import PEERS, peer, peer_contender
 
 EXAMPLES = """\
   python tools/compare_peers.py --data my_yolo_folder/data.yaml --peer rfb=rfb_ssd_640.onnx --out report.html
@@ -33,14 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(args: argparse.Namespace) -> int:
     def others(_: contextlib.ExitStack) -> list[Contender]:
-        return [_contender(kind, path, args) for kind, path in args.peer]
+        return [peer_contender(named, args) for named in args.peer]
 
     return run(args, others)
-
-
-def _contender(kind: str, path: Path, args: argparse.Namespace) -> Contender:
-    both, usual = (PEERS[kind](path, conf=conf, threads=args.threads) for conf in (TAIL, args.conf))
-    return Contender(kind, both, usual)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.detections import Detections
-from detector.engines.session import OnnxSession
+from detector.engines.session import DEFAULT_CONF, OnnxSession
+from detector.evaluation.contenders import Contender
+from detector.scoring import TAIL
 
-__all__ = ["PEERS", "Aizoo", "Rfb", "peer"]
+__all__ = ["PEERS", "Aizoo", "Rfb", "peer", "peer_contender"]
 
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -37,7 +39,7 @@ class Aizoo:
         threads: CPU threads.
     """
 
-    def __init__(self, model: Path, conf: float = 0.25, threads: int | None = None) -> None:
+    def __init__(self, model: Path, conf: float = DEFAULT_CONF, threads: int | None = None) -> None:
         self.conf = conf
         self._session = OnnxSession(model, threads=threads)
         self._anchors = _aizoo_anchors()
@@ -61,7 +63,7 @@ class Rfb:
         threads: CPU threads.
     """
 
-    def __init__(self, model: Path, conf: float = 0.25, threads: int | None = None) -> None:
+    def __init__(self, model: Path, conf: float = DEFAULT_CONF, threads: int | None = None) -> None:
         self.conf = conf
         self._session = OnnxSession(model, threads=threads)
 
@@ -84,17 +86,23 @@ def peer(text: str) -> tuple[str, Path]:
     return kind, Path(path)
 
 
+def peer_contender(named: tuple[str, Path], args: argparse.Namespace) -> Contender:
+    """A peer as it is measured beside our engines, with its ``--peer``, ``--conf`` and ``--threads``."""
+    kind, path = named
+    conf = DEFAULT_CONF if args.conf is None else args.conf
+    shown, usual = (PEERS[kind](path, conf=each, threads=args.threads) for each in (min(conf, TAIL), conf))
+    return Contender(kind, shown, usual, conf)
+
+
 def _select(image: Image, boxes: Floats, scores: Floats, conf: float, iou: float = 0.4) -> Detections:
-    """Threshold and suppression, each class by itself, of boxes in 0..1 with scores (N, 2) in our class order."""
+    """Threshold and suppression of boxes in 0..1 with scores (N, 2) in our class order; a face gets its surer class."""
     height, width = image.shape[:2]
-    anchor, class_id = np.nonzero(scores > conf)
-    confidence = scores[anchor, class_id]
+    anchor = np.flatnonzero(scores.max(axis=1) > conf)
+    class_id, confidence = scores[anchor].argmax(axis=1), scores[anchor].max(axis=1)
     limit = np.array([width, height, width, height], np.float32)
     xyxy = np.clip(boxes[anchor] * limit, 0, limit)
     xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
-    kept = np.asarray(
-        cv2.dnn.NMSBoxesBatched(xywh.tolist(), confidence.tolist(), class_id.tolist(), conf, iou), np.int64
-    )
+    kept = np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), confidence.tolist(), conf, iou), np.int64)
     return Detections(xyxy[kept], confidence[kept], class_id[kept])
 
 

@@ -106,6 +106,12 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _command(args: argparse.Namespace) -> int:
+    with _cli.engine_from(args) as engine:
+        args.conf, engine.conf = engine.conf, min(engine.conf, FLOOR)  # None before, where the weights decide
+        return _prelabel(args, engine)
+
+
+def _prelabel(args: argparse.Namespace, engine: Engine) -> int:
     _check_flags(args)
     pictures = images.list_images(args.images)
     if not pictures:
@@ -113,18 +119,18 @@ def _command(args: argparse.Namespace) -> int:
     if not args.dry_run:
         make_folder(args.out)
     with nullcontext() if args.dry_run else alone(args.out):
-        outcomes = _work(pictures, args)
+        outcomes = _work(pictures, args, engine)
     if args.report:
         write_late(args.report, _report(outcomes, args).encode())
     _say(outcomes, args)
     return _cli.EXIT_PARTIAL if any(outcome.status == LEFT_OUT for outcome in outcomes) else _cli.EXIT_OK
 
 
-def _work(pictures: Sequence[Path], args: argparse.Namespace) -> list[Outcome]:
+def _work(pictures: Sequence[Path], args: argparse.Namespace, engine: Engine) -> list[Outcome]:
     labels = LabelFolder(args.out, args.force, args.refresh, args.background, args.dry_run)
     wanted, outcomes = _sort_out(pictures, labels)
     try:
-        outcomes += _label(wanted, labels, args) if wanted else []
+        outcomes += [_label_one(path, labels, args, engine) for path in _cli.progress_bar(wanted, "finding faces")]
     finally:  # put in order after Ctrl-C too
         if not args.dry_run:
             write_record(args.out, labels.unseen())
@@ -159,13 +165,6 @@ def _sort_out(pictures: Sequence[Path], labels: LabelFolder) -> tuple[list[Path]
         else:
             wanted.append(picture)
     return wanted, outcomes
-
-
-def _label(wanted: Sequence[Path], labels: LabelFolder, args: argparse.Namespace) -> list[Outcome]:
-    """Find the faces of each image and write its label file."""
-    floor = argparse.Namespace(**{**vars(args), "conf": min(args.conf, FLOOR)})
-    with _cli.engine_from(floor) as engine:
-        return [_label_one(path, labels, args, engine) for path in _cli.progress_bar(wanted, "finding faces")]
 
 
 def _label_one(path: Path, labels: LabelFolder, args: argparse.Namespace, engine: Engine) -> Outcome:

@@ -1,4 +1,4 @@
-"""Average precision on each set of a folder of labelled photographs, as in weights/README.md. See --help."""
+"""One word per face on each set of a folder of labelled photographs, as in weights/README.md. See --help."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import logging
 import sys
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -16,11 +15,12 @@ import numpy as np
 from detector import _cli
 from detector.engines import load_engine
 from detector.evaluation.contenders import Contender, find, open_contender
+from detector.evaluation.figures import Figures, by_set, measure
 from detector.evaluation.labelled import LabelledImage, load_voc
 from detector.evaluation.regions import Regions
-from detector.evaluation.text import markdown, number
-from detector.scoring import FACE_SIZES, TAIL, ClassScore, Example, score
-from peers import PEERS, peer
+from detector.evaluation.text import WORDS, describe, markdown, number, word_cells
+from detector.scoring import FACE_SIZES
+from peers import peer, peer_contender
 
 EXAMPLES = """\
   python tools/val_figures.py --data ../shared/data
@@ -33,12 +33,10 @@ optionally, unlabelled.csv (set, image, xmin, ymin, xmax, ymax): faces that the 
 For everything else about one engine: python -m detector.evaluate.
 """
 
-Scores = dict[str, tuple[ClassScore, ...]]
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = _cli.make_parser("tools/val_figures.py", "Average precision on the validation split.", EXAMPLES)
+    parser = _cli.make_parser("tools/val_figures.py", "One word per face on the validation split.", EXAMPLES)
     parser.add_argument("--data", type=Path, required=True, metavar="FOLDER", help="the sets and their split.csv")
     parser.add_argument("--part", default="val", help="the part of the split to score")
     parser.add_argument("--sets", nargs="+", metavar="SET", help="sets to score (default: all)")
@@ -48,31 +46,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _cli.run_command(parser, _command, argv)
 
 
-def table(scores: Scores) -> str:
+def table(sets: Sequence[Figures]) -> str:
     """A Markdown table, one row per set and class."""
-    rows = [["set", "class", "faces", "AP50", "AP50-95", *(f"AP50 of {size} px" for size in FACE_SIZES)]]
-    for name, classes in scores.items():
-        for c in classes:
+    rows = [["set", "class", "faces", "AP50", "AP50-95", *(f"AP50 of {size} px" for size in FACE_SIZES), *WORDS]]
+    for one in sets:
+        for c in one.scores:
             by_size = [f"{number(c.ap50_by_size[size])} ({c.support_by_size[size]})" for size in FACE_SIZES]
-            rows.append([name, c.name, str(c.support), number(c.ap50), number(c.ap50_95), *by_size])
+            words = word_cells(one.chosen, one.chosen.overall, c.name)
+            rows.append([one.name, c.name, str(c.support), number(c.ap50), number(c.ap50_95), *by_size, *words])
     return markdown(rows)
 
 
-def mean(scores: Scores, sets: Sequence[str]) -> float:
-    """The mean AP50 over the given sets and both classes."""
-    return float(np.mean([c.ap50 for name in sets if name in scores for c in scores[name]]))
+def mean(sets: Sequence[Figures], names: Sequence[str]) -> float:
+    """The mean AP50 over the given sets and the classes that they have."""
+    return float(np.nanmean([c.ap50 for one in sets if one.name in names for c in one.scores] or [np.nan]))
 
 
 def _command(args: argparse.Namespace) -> int:
     logging.getLogger("detector").setLevel(logging.WARNING)
     labelled = _load(args)
     with contextlib.ExitStack() as stack:
-        findings = find([_contender(args, stack)], labelled, _cli.progress_bar)
-    examples: dict[str, list[Example]] = defaultdict(list)
-    for image, example in zip(findings.labelled, findings.examples[0], strict=True):
-        examples[image.set_name].append(example)
-    scores = {name: score(members) for name, members in examples.items()}
-    print(f"{table(scores)}\n\nmean AP50 of {', '.join(args.headline)}: {mean(scores, args.headline):.4f}")
+        contender = _contender(args, stack)
+        findings = find([contender], labelled, _cli.progress_bar)
+    (examples,) = findings.examples
+    measured = partial(measure, conf=contender.conf)
+    sets = by_set(measured, findings.labelled, examples)
+    together = describe(measured("all sets", examples), sets)
+    headline = f"mean AP50 of {', '.join(args.headline)}: {mean(sets, args.headline):.4f}"
+    print(f"{table(sets)}\n\n{together}\n\n{headline}")
     return _cli.EXIT_OK
 
 
@@ -89,16 +90,13 @@ def _load(args: argparse.Namespace) -> list[LabelledImage]:
 
 
 def _contender(args: argparse.Namespace, stack: contextlib.ExitStack) -> Contender:
-    """Average precision needs no more than both classes of each face."""
     if args.peer:
-        kind, path = args.peer
-        network = PEERS[kind](path, conf=TAIL, threads=args.threads)
-        return Contender(kind, network, network)
+        return peer_contender(args.peer, args)
     load = partial(
         load_engine, args.engine, weights=args.weights, faces=args.faces, iou=args.iou, imgsz=args.imgsz,
         device=args.device, threads=args.threads,
     )  # fmt: skip
-    return open_contender(stack, args.engine, load, conf=args.conf, iou=args.iou, second_pass=False)
+    return open_contender(stack, args.engine, load, conf=args.conf)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.detections import Detections
+from detector.engines.session import DEFAULT_CONF
 from detector.engines.single_stage import SingleStage
 from detector.engines.weights import CLASSIFIER_WEIGHTS, DEFAULT_WEIGHTS, default_weights, existing
 from detector.errors import ModelError
 
-__all__ = ["DEFAULT_WEIGHTS", "ENGINES", "Engine", "SingleStage", "default_weights", "load_engine"]
+__all__ = ["DEFAULT_CONF", "DEFAULT_WEIGHTS", "ENGINES", "Engine", "SingleStage", "default_weights", "load_engine"]
 
 ENGINES = ("single-stage", "two-step")
 SINGLE_STAGE_IOU = 0.6
@@ -47,7 +48,7 @@ def load_engine(
     *,
     weights: str | Path | None = None,
     faces: str = "ssd",
-    conf: float = 0.25,
+    conf: float | None = None,
     iou: float | None = None,
     imgsz: int | None = None,
     device: str = "auto",
@@ -60,7 +61,8 @@ def load_engine(
         name: one of :data:`ENGINES`.
         weights: the network, or the two-step engine's classifier.
         faces: what finds the faces of the two-step engine: ``ssd``, ``ssd=FILE``, ``res10=FILE`` or ``haar``.
-        conf: faces that are less sure than this are dropped, 0 to 1.
+        conf: faces that are less sure than this are dropped, 0 to 1; by default what the network's file names, or
+            :data:`DEFAULT_CONF`.
         iou: of two boxes that overlap more than this, the surer stays; by default what suits the engine.
         imgsz: the image's longer side in the network that finds faces, px; the size of its training by default.
         device: see :class:`~detector.engines.session.OnnxSession`.
@@ -89,7 +91,7 @@ def _two_step(
     weights: str | Path | None,
     faces: str,
     *,
-    conf: float,
+    conf: float | None,
     iou: float | None,
     imgsz: int | None,
     device: str,
@@ -105,5 +107,8 @@ def _two_step(
         "train it with python -m detector.train --engine two-step, or name another mask classifier",
     )
     classifier = MaskClassifier(path, device=device, threads=threads)
-    finder = load_finder(faces, conf=conf, iou=IOU if iou is None else iou, imgsz=imgsz, device=device, threads=threads)
+    finder = load_finder(
+        faces, conf=classifier.session.metadata.conf if conf is None else conf, iou=IOU if iou is None else iou,
+        imgsz=imgsz, device=device, threads=threads,
+    )  # fmt: skip
     return TwoStep(classifier, finder, one_class=one_class)

@@ -20,9 +20,10 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime as ort
 
+from detector.engines.calibration import Calibration
 from detector.errors import ModelError, ProviderError
 
-__all__ = ["MAX_SIDE", "ModelMetadata", "OnnxSession", "available_threads"]
+__all__ = ["DEFAULT_CONF", "MAX_SIDE", "ModelMetadata", "OnnxSession", "available_threads"]
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,9 @@ PROVIDERS = {
 }
 AUTO_ORDER = ("cuda", "directml")
 """What ``auto`` tries before the CPU. CoreML and OpenVINO compile anew for each input shape, so they are by name."""
+
+DEFAULT_CONF = 0.25
+"""Faces that are at least this sure are shown, where neither a person nor the network's file says otherwise."""
 
 MAX_SIDE = 8192
 """Px of a network's input: an image of this size takes 0.8 GB there, and its first layer more."""
@@ -63,6 +67,8 @@ class ModelMetadata:
         stride: the input's sides are multiples of this, px.
         imgsz: the size the network was trained at, px, or None.
         end2end: whether the head drops double boxes itself.
+        conf: faces that are at least this sure are shown, where nobody says otherwise.
+        calibration: what makes confidences of the network's scores, or None.
         raw: all entries as they stand in the file.
     """
 
@@ -70,11 +76,13 @@ class ModelMetadata:
     stride: int
     imgsz: int | None
     end2end: bool
+    conf: float
+    calibration: Calibration | None
     raw: dict[str, str] = field(repr=False)
 
     @classmethod
     def parse(cls, raw: dict[str, str], source: str) -> ModelMetadata:
-        """Read ultralytics' entries (Python literals in strings).
+        """Read ultralytics' entries (Python literals in strings), and ours.
 
         Raises:
             ModelError: an entry is there and cannot be understood, or is beyond what a network can mean.
@@ -89,7 +97,19 @@ class ModelMetadata:
         stride = raw.get("stride", "32")
         if stride not in STRIDES:
             raise _damaged(source, "stride", stride)
-        return cls(tuple(ordered), int(stride), size, raw.get("end2end", "False").lower() == "true", dict(raw))
+        end2end = raw.get("end2end", "False").lower() == "true"
+        return cls(tuple(ordered), int(stride), size, end2end, *_confidence(raw, len(ordered), source), dict(raw))
+
+
+def _confidence(raw: dict[str, str], classes: int, source: str) -> tuple[float, Calibration | None]:
+    key = "conf"
+    try:
+        if not 0 <= (conf := float(raw.get(key, DEFAULT_CONF))) <= 1:
+            raise ValueError
+        key = "calibration"
+        return conf, Calibration.parse(raw[key], classes) if key in raw else None
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise _damaged(source, key, raw[key]) from error
 
 
 def _literal(text: str, key: str, source: str) -> Any:

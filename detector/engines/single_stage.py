@@ -37,11 +37,12 @@ class SingleStage:
 
     Double boxes on one face are dropped whatever their class, since a face has one class. Both head layouts are
     known: raw (B, 4 + classes, anchors) with centre, width, height and scores, and end-to-end (B, 300, 6) with
-    corners, score and class.
+    corners, score and class. Scores are what boxes and words are chosen by; where the file has a calibration, it makes
+    confidences of them afterwards, and ``conf`` is one of these.
 
     Args:
         model: an .onnx file, its bytes, or an onnxruntime session.
-        conf: faces that are less sure than this are dropped, 0 to 1.
+        conf: faces that are less sure than this are dropped, 0 to 1; what the network's file names by default.
         iou: of two boxes that overlap more than this, the surer stays (raw heads), 0 to 1.
         imgsz: the image's longer side in the network, px; the size of the training by default.
         device: see :class:`~detector.engines.session.OnnxSession`.
@@ -58,15 +59,16 @@ class SingleStage:
         self,
         model: str | Path | bytes | ort.InferenceSession,
         *,
-        conf: float = 0.25,
+        conf: float | None = None,
         iou: float = 0.6,
         imgsz: int | None = None,
         device: str = "auto",
         threads: int | None = None,
         one_class: bool = True,
     ) -> None:
-        self.conf, self.iou, self.one_class = conf, iou, one_class
+        self.iou, self.one_class = iou, one_class
         self.session = OnnxSession(model, device=device, threads=threads)
+        self.conf = self.session.metadata.conf if conf is None else conf
         self._class_id = _class_ids(self.session)
         self._network = ImageNetwork(self.session, imgsz)
         self.imgsz = self._network.imgsz
@@ -93,14 +95,20 @@ class SingleStage:
         self.close()
 
     def _decode(self, output: npt.NDArray[Any], geometry: Letterbox) -> Detections:
+        conf, calibration = self.conf, self.session.metadata.calibration
+        least = calibration.least_score(conf) if calibration else conf
         if self.session.metadata.end2end:
             self.session.expect_answer(output, None, 6)
-            xyxy, confidence, channel = self._checked(*_end_to_end_candidates(output, self.conf))
+            xyxy, confidence, channel = self._checked(*_end_to_end_candidates(output, least))
         else:
             self.session.expect_answer(output, 4 + len(CLASSES), None)
-            found = self._checked(*_raw_candidates(output, self.conf, one_class=self.one_class))
-            xyxy, confidence, channel = _suppress(*found, self.conf, self.iou, one_class=self.one_class)
-        return Detections(geometry.restore(xyxy), confidence, self._class_id[channel])
+            found = self._checked(*_raw_candidates(output, least, one_class=self.one_class))
+            xyxy, confidence, channel = _suppress(*found, least, self.iou, one_class=self.one_class)
+        if calibration:
+            confidence = calibration(confidence, channel)
+        kept = np.argsort(-confidence, kind="stable")
+        kept = kept[confidence[kept] > conf][:MAX_DETECTIONS]
+        return Detections(geometry.restore(xyxy[kept]), confidence[kept], self._class_id[channel[kept]])
 
     def _checked(self, boxes: npt.NDArray[Any], confidence: npt.NDArray[Any], channel: npt.NDArray[Any]) -> Decoded:
         """The candidates with their types; a network may answer anything, also what is no number.
@@ -121,20 +129,20 @@ Decoded = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np
 Candidates = tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
 
 
-def _end_to_end_candidates(output: npt.NDArray[Any], conf: float) -> Candidates:
+def _end_to_end_candidates(output: npt.NDArray[Any], least: float) -> Candidates:
     """Rows (300, 6) of corners, score, class: the head itself has left one box per face."""
-    kept = output[output[:, 4] > conf][:MAX_DETECTIONS]
+    kept = output[output[:, 4].astype(np.float32) > least][:MAX_DETECTIONS]  # in half precision it might be rounded up
     return kept[:, :4], kept[:, 4], kept[:, 5]
 
 
-def _raw_candidates(output: npt.NDArray[Any], conf: float, *, one_class: bool) -> Candidates:
+def _raw_candidates(output: npt.NDArray[Any], least: float, *, one_class: bool) -> Candidates:
     """Of columns (4 + classes, anchors) of centre, size and scores, those above the threshold; left, top and size."""
-    scores = output[4:]
+    scores = output[4:].astype(np.float32, copy=False)
     if one_class:
-        candidates = np.flatnonzero(scores.max(axis=0, initial=0) > conf)
+        candidates = np.flatnonzero(scores.max(axis=0, initial=0) > least)
         channel = scores[:, candidates].argmax(axis=0)
     else:
-        channel, candidates = np.nonzero(scores > conf)
+        channel, candidates = np.nonzero(scores > least)
     confidence = scores[channel, candidates]
     if len(candidates) > MAX_CANDIDATES:
         surest = np.argsort(-confidence, kind="stable")[:MAX_CANDIDATES]
@@ -146,22 +154,22 @@ def _raw_candidates(output: npt.NDArray[Any], conf: float, *, one_class: bool) -
 
 def _suppress(
     xywh: npt.NDArray[np.float32],
-    confidence: npt.NDArray[np.float32],
+    scores: npt.NDArray[np.float32],
     channel: npt.NDArray[np.int64],
-    conf: float,
+    least: float,
     iou: float,
     *,
     one_class: bool,
 ) -> Decoded:
-    """Corners, confidence and channel of what non-maximum suppression leaves, the surest first."""
+    """Corners, score and channel of what non-maximum suppression leaves, the surest first."""
     if one_class:
-        survivors = cv2.dnn.NMSBoxes(xywh.tolist(), confidence.tolist(), conf, iou)
+        survivors = cv2.dnn.NMSBoxes(xywh.tolist(), scores.tolist(), least, iou)
     else:
-        survivors = cv2.dnn.NMSBoxesBatched(xywh.tolist(), confidence.tolist(), channel.tolist(), conf, iou)
+        survivors = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), channel.tolist(), least, iou)
     kept = np.asarray(survivors, np.int64)
-    kept = kept[np.argsort(-confidence[kept], kind="stable")][:MAX_DETECTIONS]
+    kept = kept[np.argsort(-scores[kept], kind="stable")]  # of each class, so that equal confidences keep its order
     xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
-    return xyxy[kept], confidence[kept], channel[kept]
+    return xyxy[kept], scores[kept], channel[kept]
 
 
 def _class_ids(session: OnnxSession) -> npt.NDArray[np.int64]:

@@ -47,9 +47,10 @@ class Comparison:
         return [figures.name for figures in self.figures]
 
     @property
-    def threshold(self) -> float:
-        """Faces that are at least this sure were shown."""
-        return self.figures[0].chosen.threshold
+    def thresholds(self) -> str:
+        """From which confidence on faces were shown; one after the other where the engines have their own."""
+        own = [f"{figures.chosen.threshold:g}" for figures in self.figures]
+        return own[0] if len(set(own)) == 1 else " / ".join(own)
 
 
 @dataclass(frozen=True)
@@ -68,17 +69,26 @@ class Row:
 
 
 def table_rows(comparison: Comparison) -> list[Row]:
-    """The rows: average precision, what is found at the threshold, and time."""
-    figures, at = comparison.figures, f"at {comparison.threshold:g}"
+    """The rows: average precision, what is said at the threshold, and time; all of one word per face."""
+    figures, at = comparison.figures, f"at {comparison.thresholds}"
+    words = [f.chosen.overall.words() for f in figures]
     rows = [
         _row(f"AP50 `{name}` ({figures[0].scores[index].support} faces)", [f.scores[index].ap50 for f in figures])
         for index, name in enumerate(CLASSES)
     ]
     rows += [
+        _row("AP50, mean", [f.ap50 for f in figures]),
+        _row(f"right word {at}, of all faces", [one.shares["right"] for one in words]),
+        _row(f"wrong word {at}, of all faces", [one.shares["wrong"] for one in words], lowest=True),
+        _row(f"missed {at}", [one.shares["missed"] for one in words], lowest=True),
+        _row(
+            f"false boxes per 100 images {at}",
+            [f.chosen.false_per_100(one) for f, one in zip(figures, words, strict=True)],
+            lambda false: f"{false:.1f}",
+            lowest=True,
+        ),
         _row(f"masked faces found {at} (recall)", [f.chosen.overall.recall("with_mask") for f in figures]),
-        _row(f"right among them (precision) {at}", [f.chosen.overall.precision("with_mask") for f in figures]),
-        _row(f"mean F1 {at}", [f.chosen.overall.mean_f1 for f in figures]),
-        _best_f1(figures),
+        _best_word(figures),
     ]
     for timing in comparison.timings:
         if timing.faces in TIMED:
@@ -148,12 +158,12 @@ def _best(values: Sequence[float], cells: Sequence[str], *, lowest: bool = False
     return tuple(cell == first for cell in cells)
 
 
-def _best_f1(figures: Sequence[Figures]) -> Row:
+def _best_word(figures: Sequence[Figures]) -> Row:
     """Confidences of different engines mean different things, so each is also shown at its own best threshold."""
-    values = [f.best.overall.mean_f1 if f.best else math.nan for f in figures]
+    values = [f.best.overall.words().shares["right"] if f.best else math.nan for f in figures]
     best = _best(values, [text.number(value) for value in values])
     cells = tuple(
         f"{text.number(value)} (at\N{NO-BREAK SPACE}{f.best.threshold:g})" if f.best else text.UNDEFINED
         for value, f in zip(values, figures, strict=True)
     )
-    return Row("mean F1 at the engine's best threshold", cells, best)
+    return Row("right word at the engine's best threshold", cells, best)

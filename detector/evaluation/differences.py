@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,19 +47,21 @@ class Difference:
     verdicts: tuple[Verdict, ...]
 
 
-def most_different(findings: Findings, threshold: float, *, min_side: float, most: int = 12) -> list[Difference]:
+def most_different(
+    findings: Findings, thresholds: Sequence[float], *, min_side: float, most: int = 12
+) -> list[Difference]:
     """The images with the greatest differences, the greatest first; fewer than ``most`` if the engines agree on others.
 
     Args:
         findings: what the engines found.
-        threshold: detections that are at least this sure are shown.
+        thresholds: from which confidence on each engine shows a face.
         min_side: faces under this many px do not count.
         most: at most so many images.
     """
     differences = []
     for index, image in enumerate(findings.labelled):
         right, verdicts = [], []
-        for examples in findings.shown:
+        for examples, threshold in zip(findings.examples, thresholds, strict=True):
             matches = match([examples[index]], min_side=min_side)
             seen = matches.confidence >= threshold
             correct = seen & (matches.found == matches.truth)

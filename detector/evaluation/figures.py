@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from detector.detections import CLASSES
+from detector.evaluation.labelled import LabelledImage
 from detector.scoring import (
     FACE_SIZES,
     MIN_SIDE,
+    Bin,
     ClassScore,
     Confusion,
     Example,
     Matches,
+    Words,
     best_threshold,
+    calibration_error,
     count,
     match,
+    reliability,
     score,
 )
 
-__all__ = ["At", "Figures", "measure"]
+__all__ = ["At", "Figures", "by_set", "measure"]
 
 
 @dataclass(frozen=True)
 class At:
     """What happens at one threshold, in all and for faces of each of ``FACE_SIZES``."""
 
+    images: int
     overall: Confusion
     by_size: dict[str, Confusion]
 
@@ -35,31 +41,58 @@ class At:
         """Detections that are at least this sure were counted."""
         return self.overall.threshold
 
+    def false_per_100(self, words: Words) -> float:
+        """False boxes in 100 images."""
+        return 100 * words.false / self.images
+
     def content(self) -> dict[str, object]:
         """All counts and what follows from them, ready for JSON; what is not defined is null."""
         return {
             "threshold": self.threshold,
+            "all": self._words(self.overall.words()),
             "mean_f1": _plain(self.overall.mean_f1),
             "confusion": {
                 "rows": [*CLASSES, "no face there"],
                 "columns": [*CLASSES, "not found"],
                 "counts": self.overall.counts,
             },
-            "classes": _classes(self.overall),
-            "by_size": {size: _classes(confusion) for size, confusion in self.by_size.items()},
+            "classes": self._classes(self.overall),
+            "by_size": {size: self._classes(confusion) for size, confusion in self.by_size.items()},
+        }
+
+    def _classes(self, confusion: Confusion) -> dict[str, dict[str, float | int | None]]:
+        return {
+            name: {
+                "support": confusion.support(name),
+                "precision": _plain(confusion.precision(name)),
+                "recall": _plain(confusion.recall(name)),
+                "f1": _plain(confusion.f1(name)),
+                **self._words(confusion.words(name)),
+            }
+            for name in CLASSES
+        }
+
+    def _words(self, words: Words) -> dict[str, float | int | None]:
+        return {
+            "faces": words.faces,
+            **{name: _plain(share) for name, share in words.shares.items()},
+            "false_per_100_images": _plain(self.false_per_100(words)),
+            "right_less_wrong_less_false": words.balance,
         }
 
 
 @dataclass(frozen=True)
 class Figures:
-    """One engine's figures.
+    """One engine's figures, all of one word per face.
 
     Args:
-        name: the engine.
+        name: the engine, or a set of images.
         images: how many images there were.
         scores: average precision of each class.
         chosen: at the threshold that was asked for.
-        best: at the threshold with the highest mean F1; None where no face is labelled.
+        best: at the threshold with the most right less wrong less false; None where no face is labelled.
+        reliability: confidence against truth of the faces that are shown at the chosen threshold.
+        matches: what all of these were counted from, but average precision.
     """
 
     name: str
@@ -67,6 +100,13 @@ class Figures:
     scores: tuple[ClassScore, ...]
     chosen: At
     best: At | None
+    reliability: tuple[Bin, ...]
+    matches: Matches
+
+    @property
+    def ap50(self) -> float:
+        """Mean of the classes' average precision at IoU 0.5; NaN where one has no face."""
+        return sum(score.ap50 for score in self.scores) / len(self.scores)
 
     def content(self) -> dict[str, object]:
         """Everything, ready for JSON; what is not defined is null."""
@@ -83,52 +123,49 @@ class Figures:
                 }
                 for s in self.scores
             },
+            "expected_calibration_error": _plain(calibration_error(self.reliability)),
+            "reliability": [vars(each) for each in self.reliability],
             "at_chosen_threshold": self.chosen.content(),
             "at_best_threshold": self.best.content() if self.best else None,
         }
 
 
-def measure(
-    name: str, examples: Sequence[Example], shown: Sequence[Example], *, conf: float, min_side: float = MIN_SIDE
-) -> Figures:  # fmt: skip
+def measure(name: str, examples: Sequence[Example], *, conf: float, min_side: float = MIN_SIDE) -> Figures:
     """Score one engine.
 
     Args:
         name: what the engine is called.
-        examples: the images, with both classes of each face, down to ``TAIL``: for average precision.
-        shown: the same images with one class per face, down to ``LEAST_THRESHOLD``: for counts at a threshold.
+        examples: the images, with one class per face, down to ``TAIL``; at least one.
         conf: the chosen threshold, 0 to 1.
         min_side: faces under this many px do not count.
 
     Raises:
         MissingExtraError: faster-coco-eval is not installed.
     """
-    matches = match(shown, min_side=min_side)
+    matches = match(examples, min_side=min_side)
     best = best_threshold(matches)
     return Figures(
         name,
         len(examples),
         score(examples, min_side=min_side),
-        _at(matches, conf),
-        None if best is None else _at(matches, best),
+        _at(matches, conf, len(examples)),
+        None if best is None else _at(matches, best, len(examples)),
+        reliability(matches, conf),
+        matches,
     )
 
 
-def _at(matches: Matches, threshold: float) -> At:
+def by_set(
+    measured: Callable[[str, list[Example]], Figures], labelled: Sequence[LabelledImage], examples: Sequence[Example]
+) -> list[Figures]:
+    """What ``measured`` says of each set of the images, by itself."""
+    pairs = list(zip([image.set_name for image in labelled], examples, strict=True))
+    return [measured(name, [e for own, e in pairs if own == name]) for name in sorted({name for name, _ in pairs})]
+
+
+def _at(matches: Matches, threshold: float, images: int) -> At:
     sizes = {size: count(matches.within(*limits), threshold) for size, limits in FACE_SIZES.items()}
-    return At(count(matches, threshold), sizes)
-
-
-def _classes(confusion: Confusion) -> dict[str, dict[str, float | int | None]]:
-    return {
-        name: {
-            "support": confusion.support(name),
-            "precision": _plain(confusion.precision(name)),
-            "recall": _plain(confusion.recall(name)),
-            "f1": _plain(confusion.f1(name)),
-        }
-        for name in CLASSES
-    }
+    return At(images, count(matches, threshold), sizes)
 
 
 def _plain(value: float) -> float | None:

@@ -10,16 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.data import dataset
+from detector.data.pairing import name_set
 from detector.data.progress import Progress, silent
 from detector.data.report import Report
 from detector.detections import CLASSES, Detections
 from detector.errors import AnnotationError, SourceError
 from detector.evaluation.regions import Regions
 from detector.evaluation.yolo import list_part, read_truth
+from detector.media.images import image_size, list_images
 from detector.scoring import MIN_SIDE
 from detector.scoring.examples import shorter_side
 
-__all__ = ["LabelledImage", "classes_without_faces", "load_voc", "load_yolo"]
+__all__ = ["LabelledImage", "classes_without_faces", "load_faceless", "load_voc", "load_yolo"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +88,37 @@ def load_voc(
         LabelledImage(s.image, s.title, s.set_name, s.size, s.truth, regions.of(s.set_name, s.image.name))
         for s in samples
     ]
+
+
+def load_faceless(
+    folders: Sequence[Path], *, regions: Regions, report: Report, progress: Progress = silent
+) -> list[LabelledImage]:
+    """Images that show nobody, so that whatever is found in them is false; nobody has to write labels to say so.
+
+    Args:
+        folders: folders of images.
+        regions: where detections are ignored.
+        report: collects the images that cannot be read.
+        progress: wraps the loop.
+
+    Raises:
+        AnnotationError: no image can be read.
+        SourceError: a folder cannot be read.
+    """
+    labelled = []
+    for path in progress([path for folder in folders for path in list_images(folder)], "reading images"):
+        set_name = name_set(path.parent)
+        title = f"{set_name}/{path.name}"
+        try:
+            size = image_size(path)
+        except SourceError as error:
+            report.drop("image", title, str(error).removeprefix(f"{path}: "))
+            continue
+        ignored = regions.of(set_name, path.name)
+        labelled.append(LabelledImage(path, title, set_name, size, Detections.empty(), ignored))
+    if not labelled:
+        raise AnnotationError(f"{', '.join(map(str, folders))}: no image can be read: check --images")
+    return labelled
 
 
 def load_yolo(

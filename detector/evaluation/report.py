@@ -88,7 +88,7 @@ def _introduction(comparison: Comparison) -> str:
     faces = " and ".join(f"{count} <code>{name}</code>" for count, name in zip(counts, CLASSES, strict=True))
     return (
         f"<p>All engines saw the same {len(comparison.labelled)} images with {faces} faces, and are scored alike. "
-        f"Faces are shown from a confidence of {comparison.threshold:g}. A check mark is the best of its row.</p>"
+        f"Faces are shown from a confidence of {comparison.thresholds}. A check mark is the best of its row.</p>"
     )
 
 
@@ -123,7 +123,7 @@ def _recall(comparison: Comparison) -> str:
         at = [figures.chosen.by_size[size] for figures in comparison.figures]
         recalls = [number(confusion.recall("with_mask")) for confusion in at]
         rows.append([size, str(at[0].support("with_mask")), *recalls])
-    caption = f"Share of the masked faces that are found as such, by their shorter side, at {comparison.threshold:g}."
+    caption = f"Share of the masked faces that are found as such, by their shorter side, at {comparison.thresholds}."
     return _figure("Masked faces found, by size", comparing.recall_chart(comparison), caption, head, rows)
 
 
@@ -197,8 +197,8 @@ def _footer(comparison: Comparison, machine: str) -> str:
     left_out = f" {len(comparison.unreadable)} images could not be read." if comparison.unreadable else ""
     return (
         f"<footer><p>A face and a detection are the same if they overlap by half (IoU {SAME_FACE_IOU}). Faces under "
-        f"{comparison.min_side:g} px neither help nor hurt. AP50 is COCO's average precision, over all confidences; "
-        f"the rest counts one class per face.{left_out}</p>"
+        f"{comparison.min_side:g} px neither help nor hurt. AP50 is COCO's average precision, over all confidences. "
+        f"All figures are of one word per face, as people are shown it.{left_out}</p>"
         f"<p>Times are those of this machine: {escape(machine)}.</p></footer>"
     )
 

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 
 from detector.detections import CLASSES
 from detector.evaluation.figures import At, Figures
-from detector.scoring import FACE_SIZES, Confusion
+from detector.scoring import Confusion, calibration_error
 
-__all__ = ["UNDEFINED", "aligned", "describe", "markdown", "number"]
+__all__ = ["UNDEFINED", "WORDS", "aligned", "describe", "markdown", "number", "word_cells"]
 
 UNDEFINED = "–"
 """Stands where a figure would divide by zero: there is no such face."""
+
+WORDS = ("right", "wrong", "missed", "wrong of found", "false/100")
+"""Heads of the shares of the faces that got the right word, the wrong one and none, and false boxes per 100 images."""
 
 Row = Sequence[str]
 
@@ -38,42 +41,62 @@ def markdown(rows: Sequence[Row]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
-def describe(figures: Figures) -> str:
-    """Everything about one engine, for a terminal."""
+def describe(figures: Figures, sets: Sequence[Figures] = ()) -> str:
+    """Everything about one engine, for a terminal; ``sets`` are its figures on each set of the images."""
+    at, error = figures.chosen, calibration_error(figures.reliability)
     sections = [
         f"{figures.name}: {figures.images} image{'' if figures.images == 1 else 's'}",
         aligned(
             [("average precision", "faces", "AP50", "AP50-95")]
             + [(s.name, str(s.support), number(s.ap50), number(s.ap50_95)) for s in figures.scores]
+            + [("mean", "", number(figures.ap50), "")]
         ),
-        _point(figures.chosen, "chosen"),
+        _classes(at),
+        _sizes(figures),
+        *([_sets(sets)] if len(sets) > 1 else []),
+        _confusion(at.overall),
+        f"expected calibration error of the faces shown: {number(error)}",
     ]
     if figures.best:
-        sections.append(_point(figures.best, f"best mean F1, {number(figures.best.overall.mean_f1)}"))
-    return "\n\n".join([*sections, _sizes(figures), _confusion(figures.chosen.overall)])
+        balance, best = at.overall.words().balance, figures.best
+        sections.append(
+            f"best threshold {best.threshold:g}: right less wrong less false is {best.overall.words().balance}, "
+            f"at {at.threshold:g} {balance}"
+        )
+    return "\n\n".join(sections)
 
 
-def _point(at: At, why: str) -> str:
-    confusion = at.overall
-    rows: list[Row] = [(f"at {at.threshold:g} ({why})", "faces", "precision", "recall", "F1")]
-    rows += [(name, *_counts(confusion, name)) for name in CLASSES]
+def word_cells(at: At, confusion: Confusion, *names: str) -> tuple[str, ...]:
+    """The cells below :data:`WORDS`: of the faces of these classes, of all by default."""
+    found = confusion.words(*names)
+    return (*map(number, found.shares.values()), f"{at.false_per_100(found):.1f}")
+
+
+def _classes(at: At) -> str:
+    rows: list[Row] = [(f"at {at.threshold:g}", "faces", *WORDS, "precision", "F1")]
+    for name in CLASSES:
+        more = at.overall.precision(name), at.overall.f1(name)
+        rows.append((name, str(at.overall.support(name)), *word_cells(at, at.overall, name), *map(number, more)))
+    rows.append(("all", str(at.overall.words().faces), *word_cells(at, at.overall), "", number(at.overall.mean_f1)))
     return aligned(rows)
 
 
 def _sizes(figures: Figures) -> str:
-    at = f"at {figures.chosen.threshold:g}"
-    rows: list[Row] = [("shorter side, px", at, "faces", "AP50", "precision", "recall", "F1")]
+    at = figures.chosen
+    rows: list[Row] = [("shorter side, px", f"at {at.threshold:g}", "faces", "AP50", *WORDS)]
     for score in figures.scores:
-        for size in FACE_SIZES:
-            faces, *rest = _counts(figures.chosen.by_size[size], score.name)
-            rows.append((size, score.name, faces, number(score.ap50_by_size[size]), *rest))
+        for size, confusion in at.by_size.items():
+            faces, ap50 = str(confusion.support(score.name)), number(score.ap50_by_size[size])
+            rows.append((size, score.name, faces, ap50, *word_cells(at, confusion, score.name)))
     return aligned(rows, words=2)
 
 
-def _counts(confusion: Confusion, name: str) -> tuple[str, str, str, str]:
-    figures = (confusion.precision(name), confusion.recall(name), confusion.f1(name))
-    precision, recall, f1 = map(number, figures)
-    return str(confusion.support(name)), precision, recall, f1
+def _sets(sets: Sequence[Figures]) -> str:
+    rows: list[Row] = [("set", "images", "faces", *(f"AP50 {name}" for name in CLASSES), *WORDS)]
+    for one in sets:
+        faces, ap50 = str(one.chosen.overall.words().faces), [number(score.ap50) for score in one.scores]
+        rows.append((one.name, str(one.images), faces, *ap50, *word_cells(one.chosen, one.chosen.overall)))
+    return aligned(rows)
 
 
 def _confusion(confusion: Confusion) -> str:

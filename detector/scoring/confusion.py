@@ -10,13 +10,43 @@ import numpy as np
 from detector.detections import CLASSES
 from detector.scoring.matching import Matches
 
-__all__ = ["LEAST_THRESHOLD", "Confusion", "best_threshold", "count"]
+__all__ = ["Confusion", "Words", "best_threshold", "count"]
 
 THRESHOLDS = tuple(step / 100 for step in range(1, 100))
 """Where the best threshold is looked for: numbers that a person types."""
 
-LEAST_THRESHOLD = THRESHOLDS[0]
-"""Detections that are less sure play no part here."""
+
+@dataclass(frozen=True)
+class Words:
+    """What became of labelled faces, each of which gets one word or none: counts.
+
+    Args:
+        right, wrong: found under their own class, and under the other.
+        missed: not found.
+        false: boxes where no face is.
+    """
+
+    right: int
+    wrong: int
+    missed: int
+    false: int
+
+    @property
+    def faces(self) -> int:
+        """Labelled faces."""
+        return self.right + self.wrong + self.missed
+
+    @property
+    def balance(self) -> int:
+        """What a threshold is good for: right less wrong less false."""
+        return self.right - self.wrong - self.false
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Of the faces the share that is right, wrong and missed, and of those found the share that is wrong."""
+        found = self.right + self.wrong
+        shares = {name: _share(getattr(self, name), self.faces) for name in ("right", "wrong", "missed")}
+        return shares | {"wrong_of_found": _share(self.wrong, found)}
 
 
 @dataclass(frozen=True)
@@ -34,6 +64,13 @@ class Confusion:
 
     threshold: float
     counts: tuple[tuple[int, ...], ...]
+
+    def words(self, *names: str) -> Words:
+        """What became of the faces of these classes, of all by default; false are the boxes that say their names."""
+        chosen = [CLASSES.index(name) for name in names or CLASSES]
+        right, all_found = (sum(self.counts[i][i] for i in chosen), sum(sum(self.counts[i][:2]) for i in chosen))
+        missed, false = sum(self.counts[i][2] for i in chosen), sum(self.counts[2][i] for i in chosen)
+        return Words(right, all_found - right, missed, false)
 
     def support(self, name: str) -> int:
         """Labelled faces of the class."""
@@ -73,11 +110,15 @@ def count(matches: Matches, threshold: float) -> Confusion:
 
 
 def best_threshold(matches: Matches) -> float | None:
-    """The threshold of 0.01, 0.02 ... 0.99 with the highest mean F1, the middle one of several; None without faces."""
-    means = np.array([count(matches, threshold).mean_f1 for threshold in THRESHOLDS])
-    if np.isnan(means).all():
+    """The one of 0.01, 0.02 ... 0.99 with the most right less wrong less false; the middle of several.
+
+    None where no face is labelled. Where confidences are calibrated it is about 0.5: from there on a box is rather
+    right than not.
+    """
+    if not len(matches.truth):
         return None
-    best = np.flatnonzero(means == means.max())
+    balances = np.array([count(matches, threshold).words().balance for threshold in THRESHOLDS])
+    best = np.flatnonzero(balances == balances.max())
     return THRESHOLDS[int(best[len(best) // 2])]
 
 

@@ -44,12 +44,13 @@ def one_class(found: Detections, iou: float = SHOWN_IOU) -> Detections:
     """What people are shown of detections that name both classes of a face: its surer class only.
 
     Of two boxes that overlap by more than ``iou`` the surer stays, whatever their classes. On what the single-stage
-    engine finds with ``one_class=False`` this gives what it finds with ``one_class=True``, but for chains: a box that
-    only a suppressed box of its own class overlapped is lost here.
+    engine finds with ``one_class=False`` this gives what it finds with ``one_class=True``, but for two things: a box
+    that only a suppressed box of its own class overlapped is lost here, and of two classes a calibration may make the
+    other one the surer.
 
     Args:
-        found: an engine's detections with ``one_class=False``.
-        iou: the engine's own threshold, 0 to 1.
+        found: detections of both classes.
+        iou: from this overlap on two boxes are one face, 0 to 1.
     """
     xywh = np.concatenate([found.xyxy[:, :2], found.xyxy[:, 2:] - found.xyxy[:, :2]], axis=1)
     kept = np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), found.confidence.tolist(), 0.0, iou), np.int64)

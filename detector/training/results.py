@@ -16,8 +16,8 @@ class EpochResult:
     Args:
         epoch, epochs: which (from 1) of how many.
         loss: mean of the summed losses over the epoch.
-        ap50, precision, recall: on the validation images, mean of the classes, 0 to 1.
-        best: whether it is the best so far.
+        ap50, precision, recall: on the validation images with one word per face, mean of the classes, 0 to 1.
+        best: whether no ``ap50`` was higher so far.
         seconds: how long it took, validation included.
     """
 
@@ -38,7 +38,7 @@ class ClassScore:
     Args:
         name: the class.
         faces: how many are labelled.
-        ap50: average precision at an overlap of 0.5.
+        ap50: average precision at an overlap of 0.5, with one word per face.
         precision, recall: at the confidence where F1 is best.
     """
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from detector.errors import TrainingError
 from detector.files import alone
+from detector.scoring import SHOWN_IOU
 from detector.training import curves
 from detector.training.checkpoint import refusal
 from detector.training.failures import one_line_errors
@@ -211,6 +212,9 @@ def hyperparameters(epochs: int, batch: int) -> dict[str, Any]:
         "cache": "ram",
         # Short cosines are not cut off early: their best epoch is nearly always one of the last.
         "patience": epochs,
+        # AP of one word per face, as people are shown it: of two boxes on it the surer stays, whatever their classes.
+        "agnostic_nms": True,
+        "iou": SHOWN_IOU,
         # Pictures for every batch and threads to draw them; our one picture of curves is drawn at the end.
         "plots": False,
     }

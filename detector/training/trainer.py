@@ -46,6 +46,7 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no 
 
     last: Path
     best: Path
+    best_fitness: float | None
 
     def __init__(self, settings: dict[str, Any], listener: Listener | None) -> None:
         self._listener = listener
@@ -92,6 +93,14 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no 
             finally:
                 self.last, self.best = last, best
         return saved
+
+    def validate(self) -> tuple[dict[str, float], float]:
+        """Validate; the best epoch has the highest AP50, where ultralytics takes the mean of IoU 0.5 to 0.95."""
+        best = self.best_fitness
+        metrics, _ = super().validate()
+        fitness = float(metrics["metrics/mAP50(B)"])
+        self.best_fitness = fitness if best is None else max(best, fitness)
+        return metrics, fitness
 
     def class_scores(self) -> tuple[ClassScore, ...]:
         """The final validation's result for each class."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from detector.detections import CLASSES
+from detector.engines import DEFAULT_CONF
 from detector.errors import DetectorError, SourceError
 from detector.media import images
 from detector.web.bench import Bench, BusyError, narrowed
@@ -178,4 +179,4 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 def _fraction(value: object) -> float:
-    return float(min(1, max(0, value))) if isinstance(value, int | float) else 0.25
+    return float(min(1, max(0, value))) if isinstance(value, int | float) else DEFAULT_CONF

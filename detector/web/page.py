@@ -59,17 +59,17 @@ HEAD = """<div class="head"><h1>Mask detector</h1>
 </div>"""
 
 
-def build_demo(engine: Engine, other: Engine | None = None, *, conf: float = 0.25, model: str = "") -> gr.Blocks:
+def build_demo(engine: Engine, other: Engine | None = None, *, conf: float | None = None, model: str = "") -> gr.Blocks:
     """The demo as Gradio blocks, to be launched or mounted in another application.
 
     Args:
         engine: what answers first. The demo sets its ``conf``; it stays the caller's to close.
         other: a second engine, for the switch between them and the comparison.
-        conf: where the sliders stand at first, 0 to 1.
+        conf: where the sliders stand at first, 0 to 1; the engine's own by default.
         model: what the footer calls the network.
     """
+    conf = min(max(engine.conf if conf is None else conf, FLOOR), HIGHEST)  # before Bench lowers the engine's own
     bench, visitors = Bench(engine, other), Visitors(Store(Path(get_upload_folder())))
-    conf = min(max(conf, FLOOR), HIGHEST)
     cleaning = None if visitors.store.own else (CLEAN_EVERY_S, KEPT_S)
     with gr.Blocks(title="Mask detector", analytics_enabled=False, delete_cache=cleaning) as demo:
         gr.HTML(STYLE + HEAD)

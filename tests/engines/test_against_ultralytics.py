@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from detector.engines import SingleStage, default_weights
+from detector.evaluation.calibrate import uncalibrated
 from detector.media import images
 from detector.training.quiet import quiet_ultralytics
 
@@ -18,7 +19,8 @@ SAMPLE = Path(__file__).resolve().parents[2] / "data" / "images"
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch and ultralytics about their own insides
 @pytest.mark.parametrize("imgsz", [640, 416])
 def test_the_shipped_network_finds_the_same_faces_as_in_ultralytics(imgsz: int) -> None:
-    with quiet_ultralytics(), SingleStage(default_weights(), imgsz=imgsz, conf=0.25, iou=0.6) as engine:
+    network = uncalibrated(default_weights())  # ultralytics knows scores only
+    with quiet_ultralytics(), SingleStage(network, imgsz=imgsz, conf=0.25, iou=0.6) as engine:
         from ultralytics import YOLO
 
         model = YOLO(str(default_weights()), task="detect")

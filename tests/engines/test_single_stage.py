@@ -8,7 +8,8 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from detector.engines import SingleStage, default_weights, load_engine
+from detector.engines import DEFAULT_CONF, SingleStage, default_weights, load_engine
+from detector.engines.calibration import Calibration
 from detector.errors import ModelError, ProviderError
 
 from .conftest import MakeNetwork
@@ -70,6 +71,37 @@ def test_names_in_another_order_are_followed_not_guessed(make_network: MakeNetwo
         ({"names": "{1: 'with_mask', 2: 'without_mask'}"}, "its metadata is damaged"),
         ({"stride": "many"}, "its metadata is damaged"),
         ({"end2end": "True"}, "does not fit an end-to-end head"),
+        ({"conf": "1.5"}, "its metadata is damaged"),
+        ({"conf": "nan"}, "its metadata is damaged"),
+        ({"conf": "high"}, "its metadata is damaged"),
+        *(
+            ({"calibration": text}, "its metadata is damaged")
+            for text in (
+                "",
+                "{}",
+                "1",
+                "[[1, 1, 0]]",
+                "[[1, 1, 0], [1, 1, 0], [1, 1, 0]]",
+                "[[1, 1], [1, 1]]",
+                *(
+                    f"[[1, 1, 0], [{numbers}]]"
+                    for numbers in (
+                        "0, 1, 0",
+                        "1, 0, 0",
+                        "-1, 1, 0",
+                        "NaN, 1, 0",
+                        "1, 1, Infinity",
+                        "1, 1, null",
+                        '"a", 1, 0',
+                        "1e999, 1, 0",
+                        f"{10**400}, 1, 0",
+                        "1, 1",
+                        "1, 1, 0, 0",
+                    )
+                ),
+                "[" * 100_000,
+            )
+        ),
     ],
 )
 def test_metadata_that_does_not_fit_is_refused(
@@ -77,6 +109,63 @@ def test_metadata_that_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         SingleStage(make_network(raw_head(), metadata))
+
+
+def test_confidence_is_what_the_calibration_makes_of_each_classs_score(make_network: MakeNetwork) -> None:
+    heads = (
+        (raw_head((32, 20, 10, 16, 0.5, 0.1), (10, 50, 8, 8, 0.2, 0.6)), {}),
+        (end_to_end_head((27, 12, 37, 28, 0.5, 0), (6, 46, 14, 54, 0.6, 1)), {"end2end": "True"}),
+    )
+    for head, metadata in heads:
+        network = make_network(head, metadata | {"calibration": "[[2, 2, 1], [1.5, 1, -0.5]]"})
+        found = SingleStage(network)(BLACK)
+        expected = [1 / (1 + np.exp(-1)), 1 / (1 + np.exp(-(1.5 * np.log(0.6) - np.log(0.4) - 0.5)))]
+        np.testing.assert_allclose(found.confidence, expected, atol=1e-6)  # the surest first, which was the second
+        assert found.names == ["with_mask", "without_mask"]
+
+
+def test_a_calibration_changes_neither_boxes_nor_words_nor_which_faces_a_threshold_leaves(
+    make_network: MakeNetwork,
+) -> None:
+    random = np.random.default_rng(0)
+    rows = [(*random.uniform(10, 54, 2), *random.uniform(8, 20, 2), *random.random(2) ** 2) for _ in range(84)]
+    calibration = Calibration(np.array([[0.7, 3, 1.5], [2, 0.5, -0.5]]))
+    plain, calibrated = (
+        make_network(raw_head(*rows), {"calibration": text} if text else {}) for text in ("", str(calibration))
+    )
+    for one_class in (True, False):
+        every = SingleStage(plain, conf=0, one_class=one_class)(BLACK)
+        assert len(every) > 20
+        confidence = calibration(every.confidence, every.class_id)
+        for conf in (0.0, 0.1, 0.5, 0.8, float(confidence[3]), 1.0):
+            found = SingleStage(calibrated, conf=conf, one_class=one_class)(BLACK)
+            order = np.argsort(-confidence, kind="stable")
+            order = order[confidence[order] > conf]
+            np.testing.assert_array_equal(found.xyxy, every.xyxy[order])
+            np.testing.assert_array_equal(found.class_id, every.class_id[order])
+            np.testing.assert_allclose(found.confidence, confidence[order], atol=1e-6)
+
+
+def test_scores_of_nothing_and_of_certainty_stay_what_they_are(make_network: MakeNetwork) -> None:
+    network = make_network(raw_head((32, 20, 10, 16, 1.0, 0.0)), {"calibration": "[[3, 2, -2], [1e-300, 1e-300, 0]]"})
+    assert SingleStage(network, conf=0)(BLACK).confidence.tolist() == [1.0]
+
+
+def test_a_calibration_follows_the_names_of_the_file(make_network: MakeNetwork) -> None:
+    metadata = {"names": "{0: 'without_mask', 1: 'with_mask'}", "calibration": "[[1, 1, 2], [1, 1, 0]]"}
+    (found,) = SingleStage(make_network(raw_head((32, 20, 10, 16, 0.5, 0.1)), metadata))(BLACK)
+    assert found[1:] == (pytest.approx(1 / (1 + np.exp(-2))), "without_mask")
+
+
+def test_who_names_no_threshold_gets_the_files_and_else_a_quarter(make_network: MakeNetwork) -> None:
+    head = raw_head((32, 20, 10, 16, 0.4, 0.1))
+    own, none = make_network(head, {"conf": "0.45"}), make_network(head)
+    assert [(load_engine(weights=path).conf, len(load_engine(weights=path)(BLACK))) for path in (own, none)] == [
+        (0.45, 0), (DEFAULT_CONF, 1)
+    ]  # fmt: skip
+    assert load_engine(weights=own, conf=0.1).conf == 0.1
+    assert load_engine(weights=own, conf=0.0).conf == 0
+    assert load_engine("two-step").conf == DEFAULT_CONF
 
 
 def test_names_that_contradict_the_tensor_are_refused(make_network: MakeNetwork) -> None:

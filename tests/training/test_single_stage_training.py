@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -8,11 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from detector._progress import TrainingProgress
 from detector.errors import TrainingError
 from detector.media import images
 from detector.training.failures import one_line_errors
+from detector.training.quiet import quiet_ultralytics
 from detector.training.results import EpochResult
-from detector.training.single_stage import last_checkpoint, new_run, resume, train
+from detector.training.single_stage import hyperparameters, last_checkpoint, new_run, resume, train
 from tests.training.build import copy_of_folder, digest, untrained, yolo_folder
 
 
@@ -72,6 +75,40 @@ def test_a_run_interrupted_in_its_first_epoch_leaves_nothing_to_go_on_from(tmp_p
     assert last_checkpoint(run) is None
     with pytest.raises(TrainingError, match="no checkpoint there"):
         resume(run)
+
+
+def test_in_validation_a_face_gets_one_word_the_surer(tmp_path: Path) -> None:
+    from ultralytics.models.yolo.detect import DetectionValidator
+
+    validator = DetectionValidator(save_dir=tmp_path, args=hyperparameters(1, 1))
+    validator.end2end = False
+    rows = [(32, 32, 20, 20, 0.9, 0.4), (33, 32, 20, 20, 0.3, 0.8), (100, 32, 20, 20, 0.2, 0.6)]
+    (found,) = validator.postprocess(torch.tensor(rows).T[None])
+    assert list(zip(found["conf"].tolist(), found["cls"].tolist(), strict=True)) == [
+        (pytest.approx(0.9), 0), (pytest.approx(0.6), 1)
+    ]  # fmt: skip
+
+
+def test_the_best_epoch_is_the_one_with_the_highest_ap50_which_its_line_shows(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where ultralytics would take the mean over tighter and tighter boxes, which people do not see in that line."""
+    from detector.training.trainer import FaceTrainer
+
+    with quiet_ultralytics(), caplog.at_level("INFO", "detector.train"):
+        settings = hyperparameters(3, 1) | {"model": str(untrained()), "data": str(yolo_folder()), "device": "cpu"}
+        trainer = FaceTrainer(settings | {"save_dir": str(tmp_path)}, TrainingProgress())
+        trainer.loss, trainer.tloss = torch.tensor(1.5), {"box": torch.tensor(1.5)}
+        for trainer.epoch, (ap50, tight) in enumerate([(0.5, 0.4), (0.6, 0.3), (0.55, 0.5)]):
+            measured = {f"metrics/{name}(B)": ap50 for name in ("mAP50", "precision", "recall")} | {"fitness": tight}
+            trainer.validator = lambda _, measured=measured: dict(measured)
+            trainer.metrics, trainer.fitness = trainer.validate()
+            trainer.run_callbacks("on_model_save")
+    assert (trainer.fitness, trainer.best_fitness) == (0.55, 0.6)
+    lines = [re.search(r"one-word AP50 [\d.]+( \(.*?best.*?\))?", line) for line in caplog.messages]
+    assert [found.group() for found in lines if found] == [
+        "one-word AP50 0.500 (the best so far)", "one-word AP50 0.600 (the best so far)", "one-word AP50 0.550"
+    ]  # fmt: skip
 
 
 def test_a_run_never_takes_the_folder_of_another(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from _benchmark.timing import Ratio, alternate
 from detector.detections import Detections
 from detector.engines import SingleStage
+from detector.evaluation.calibrate import uncalibrated
 from detector.media import images
 from detector.training.quiet import quiet_ultralytics
 
@@ -87,7 +88,7 @@ def parity(weights: Path, data: Path, count: int = 200) -> Ratio:
     paths = _validation_images(data)
     chosen = random.Random(0).sample(paths, min(count, len(paths)))  # noqa: S311 - a sample, not a secret
     same = total = 0
-    with quiet_ultralytics(), SingleStage(weights, imgsz=SIZE, conf=0.2, iou=0.6) as engine:
+    with quiet_ultralytics(), SingleStage(uncalibrated(weights), imgsz=SIZE, conf=0.2, iou=0.6) as engine:
         for path in chosen:
             image = images.read(path)
             theirs = _ultralytics(weights, image)

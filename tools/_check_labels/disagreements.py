@@ -16,6 +16,7 @@ import numpy.typing as npt
 from detector.detections import Detections
 from detector.evaluation.labelled import LabelledImage
 from detector.scoring import FACE_SIZES, SAME_FACE_IOU, Example
+from detector.scoring.calibration import logistic
 from detector.scoring.examples import shorter_side
 from detector.scoring.matching import overlap
 
@@ -155,7 +156,8 @@ class _Trust:
         self.conf = conf
         confidence = np.concatenate([m.found.confidence[~m.ignored] for m in matched])
         labelled = np.concatenate([m.labelled[~m.ignored] for m in matched])
-        self._slope, self._offset = _platt(confidence.astype(np.float64), labelled)
+        points = np.stack([confidence.astype(np.float64), np.ones(len(confidence))], axis=1)
+        self._slope, self._offset = logistic(points, labelled, start=(10, -5))
         seen = {size: [1, 2] for size in FACE_SIZES}  # Laplace's rule of succession: a few labels prove little
         for matches in matched:
             for label, side in enumerate(matches.side.tolist()):
@@ -171,25 +173,6 @@ class _Trust:
     def in_nothing(self, side: float) -> float:
         """The chance that a face with a shorter side of so many px would have been found, 0 to 1."""
         return self._recall[_size(side)]
-
-
-def _platt(confidence: npt.NDArray[np.float64], true: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset of the logistic curve through 0s and 1s, by Newton's method.
-
-    A weak pull towards a curve from 0.01 to 0.99 decides what the points leave open, as when all are alike.
-    """
-    positive, negative = int(true.sum()), int((~true).sum())
-    target = np.where(true, (positive + 1) / (positive + 2), 1 / (negative + 2))
-    inputs = np.stack([confidence, np.ones_like(confidence)], axis=1)
-    start, pull = np.array([10.0, -5.0]), 0.01
-    weights = start.copy()
-    for _ in range(50):
-        chance = 1 / (1 + np.exp(-inputs @ weights))
-        gradient = inputs.T @ (chance - target) + pull * (weights - start)
-        hessian = (inputs * (chance * (1 - chance))[:, None]).T @ inputs + pull * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        weights -= step * min(1.0, 2 / max(np.abs(step).max(), 1e-9))  # a whole step may go too far, and never return
-    return float(weights[0]), float(weights[1])
 
 
 def _size(side: float) -> str:

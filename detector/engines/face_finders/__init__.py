@@ -6,6 +6,7 @@ from detector.engines.face_finders.base import IOU, FaceFinder, Faces
 from detector.engines.face_finders.haar import HaarFinder
 from detector.engines.face_finders.res10 import Res10Finder
 from detector.engines.face_finders.ssd import SsdFinder
+from detector.engines.session import DEFAULT_CONF
 from detector.engines.weights import FACE_WEIGHTS, default_weights, existing
 from detector.errors import ModelError
 
@@ -15,7 +16,7 @@ __all__ = ["IOU", "FaceFinder", "Faces", "HaarFinder", "Res10Finder", "SsdFinder
 def load_finder(
     spec: str = "ssd",
     *,
-    conf: float = 0.25,
+    conf: float = DEFAULT_CONF,
     iou: float = IOU,
     imgsz: int | None = None,
     device: str = "auto",

@@ -12,6 +12,7 @@ import numpy as np
 
 from detector.engines.face_finders.base import IOU, Faces, Floats, suppress, use_opencv, visible
 from detector.engines.image_network import Image, image_size
+from detector.engines.session import DEFAULT_CONF
 from detector.errors import ModelError
 
 __all__ = ["HaarFinder", "confidence"]
@@ -37,7 +38,7 @@ class HaarFinder:
     """
 
     def __init__(
-        self, *, conf: float = 0.25, iou: float = IOU, device: str = "auto", threads: int | None = None
+        self, *, conf: float = DEFAULT_CONF, iou: float = IOU, device: str = "auto", threads: int | None = None
     ) -> None:
         self.conf, self.iou = conf, iou
         self._cascade = _load()

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from detector.engines.face_finders.base import IOU, Faces, Floats, suppress, use_opencv, visible
 from detector.engines.image_network import Image, image_size
 from detector.engines.kinds import Kind, expect, kind_of
-from detector.engines.session import OnnxSession
+from detector.engines.session import DEFAULT_CONF, OnnxSession
 from detector.engines.weights import existing
 from detector.errors import ModelError
 
@@ -56,7 +56,7 @@ class Res10Finder:
         self,
         model: str | Path,
         *,
-        conf: float = 0.25,
+        conf: float = DEFAULT_CONF,
         iou: float = IOU,
         device: str = "auto",
         threads: int | None = None,

@@ -11,7 +11,7 @@ from detector.engines.face_finders.base import IOU, Faces, suppress, visible
 from detector.engines.image_network import Image, ImageNetwork, Outputs
 from detector.engines.kinds import Kind, expect
 from detector.engines.letterbox import Letterbox
-from detector.engines.session import OnnxSession
+from detector.engines.session import DEFAULT_CONF, OnnxSession
 from detector.errors import ModelError
 
 __all__ = ["SsdFinder"]
@@ -39,7 +39,7 @@ class SsdFinder:
         self,
         model: str | Path | bytes,
         *,
-        conf: float = 0.25,
+        conf: float = DEFAULT_CONF,
         iou: float = IOU,
         imgsz: int | None = None,
         device: str = "auto",
