@@ -18,6 +18,7 @@ PNM_GAP = rb"(?:\s|#[^\r\n]*[\r\n])*"
 PNM_SIZE = re.compile(rb"P[1-6]" + PNM_GAP + rb"(\d{1,9})(?!\d)" + PNM_GAP + rb"(\d{1,9})(?!\d)")
 
 TIFF_KINDS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+TIFF_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}  # of one value; else 1
 TIFF_FACTS = {
     256: "width",
     257: "height",
@@ -103,7 +104,7 @@ def read_tiff(file: BinaryIO) -> ImageHeader:
     ):
         return ImageHeader("tiff", (width, height), fault=TIFF_DAMAGED)
     pixel = max(3, channels) * math.ceil(bits / 8)
-    memory = 2 * pixel * width * height + (4 + pixel) * tile_width * tile_height
+    memory = 2 * pixel * width * height + (4 + pixel) * tile_width * tile_height + 2 * facts["values"]
     return ImageHeader("tiff", (width, height), memory=memory)
 
 
@@ -112,7 +113,11 @@ def _count(width: int, height: int, tile_width: int, tile_height: int) -> int:
 
 
 def _tiff_facts(file: BinaryIO) -> dict[str, int] | None:
-    """What the entries say that memory depends on; None where one stands twice or lies outside of the file."""
+    """What the entries say that memory depends on; None where one stands twice or lies outside of the file.
+
+    "values" are the bytes of all entries together: libtiff copies those of unknown ones too, and a hundred may share
+    the same place in the file.
+    """
     head = file.read(16)
     order = "<" if head.startswith(b"II") else ">"
     big = struct.unpack_from(order + "H", head, 2)[0] == 43
@@ -123,9 +128,12 @@ def _tiff_facts(file: BinaryIO) -> dict[str, int] | None:
     count = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))[0]
     width, value_at, long = (20, 12, "Q") if big else (12, 8, "I")
     entries = file.read(width * min(count, MAX_PARTS))
-    facts: dict[str, int] = {}
+    facts = {"values": 0}
     for at in range(0, len(entries) - width + 1, width):
         tag, kind, number = struct.unpack_from(order + "HH" + long, entries, at)
+        facts["values"] += number * TIFF_BYTES.get(kind, 1)
+        if facts["values"] > length_of(file):
+            return None
         name = TIFF_FACTS.get(tag)
         if name is None:
             continue

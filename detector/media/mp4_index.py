@@ -18,6 +18,10 @@ MAX_FRAMES = 2**22
 
 NOT_READ = frozenset({b"mdat", b"free", b"skip"})  # FFmpeg looks for tables in all other boxes, wherever they are
 SIZES = re.compile(rb"(?s)stsz.{4}(?!\x00{4}).{4}(.{4})")  # all of one size: there is no table
+SMALL_SIZES = re.compile(rb"(?s)stz2.{8}(.{4})")  # half a byte each, for which FFmpeg takes forty
+PACKED = re.compile(
+    rb"cmov.{4}dcom|cmvd", re.DOTALL
+)  # a packed index: 1 MB unfolds to 1 GB, and its tables are not seen
 RUNS = re.compile(rb"(?s)trun.{4}(.{4})")
 # Sound without compression has millions of samples, of which FFmpeg notes whole chunks.
 TICKS = re.compile(rb"(?s)stts(.{4}\x00\x00\x00\x01.{4}\x00\x00\x00\x01)?")
@@ -25,7 +29,7 @@ TRACK, SOUND, PICTURES = re.compile(b"trak"), re.compile(b"soun"), re.compile(b"
 
 
 def claimed_frames(path: Path) -> int:
-    """Entries that a file claims without holding them; 0 for other formats.
+    """Entries that a file claims without holding them; 0 for other formats, too many where the index is packed.
 
     Raises:
         OSError: it cannot be read.
@@ -49,6 +53,8 @@ def _count(data: mmap.mmap) -> int:
         if len(kind) < 4 or not kind.isalnum() or end < at + 8:
             break
         if kind not in NOT_READ:
+            total += sum(int.from_bytes(found[1], "big") for found in SMALL_SIZES.finditer(data, at, end))
+            total += MAX_FRAMES + 1 if PACKED.search(data, at, end) else 0
             total += sum(int.from_bytes(found[1], "big") for found in RUNS.finditer(data, at, end))
             tracks = [found.start() for found in TRACK.finditer(data, at, end)]
             total += sum(_track(data, *span) for span in zip([at, *tracks], [*tracks, end], strict=True))

@@ -125,6 +125,12 @@ def deflated_tiff(width: int, height: int) -> bytes:
     return tiff([(256, 4, 1, width), (257, 4, 1, height), (262, 3, 1, 1), (273, 4, 1, 8), *tags], data, again=True)
 
 
+def shared_tiff(size: int, entries: int) -> bytes:
+    """A TIFF of unknown entries that all have the same bytes as their value."""
+    known = [(256, 4, 1, 64), (257, 4, 1, 64), (258, 3, 1, 8), (262, 3, 1, 1), (273, 4, 1, 8), (279, 4, 1, 4096)]
+    return tiff(known + [(40000 + index, 1, size, 8) for index in range(entries)], bytes(size))
+
+
 def big_tiff(count: int) -> bytes:
     return b"II+\0" + struct.pack("<HHQ", 8, 0, 16) + struct.pack("<Q", count) + bytes(64)
 
@@ -203,6 +209,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "TIFF of an unknown compression": lambda: tiff_of(64, 64, compression=34925),
     "TIFF with two widths": lambda: tiff_of(64, 64, twice=60000),
     "TIFF whose directory lies outside": lambda: b"II*\0\xff\xff\xff\xff" + bytes(60),
+    "TIFF of 50 entries in one place": lambda: shared_tiff(2_000_000, 50),
     "TIFF, big, of endless entries": lambda: big_tiff(2**63),
     "BMP of 30000x30000": lambda: bmp_of(30000, 30000, 8, 1),
     "BMP upside down": lambda: bmp_of(60000, -(2**31), 1),

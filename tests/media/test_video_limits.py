@@ -151,6 +151,19 @@ def test_an_index_that_is_only_claimed_is_never_made(tmp_path: Path) -> None:
         open_source(fragmented)
 
 
+@pytest.mark.parametrize(
+    "inside",
+    [b"stz2" + bytes(7) + b"\x04" + (5_000_000).to_bytes(4, "big"), b"cmov\0\0\0\x0cdcomzlib\0\0\0\x10cmvd" + bytes(8)],
+    ids=["sizes of half a byte", "a packed index"],
+)
+def test_an_index_that_unfolds_is_never_made(tmp_path: Path, inside: bytes) -> None:
+    box = (12 + len(inside)).to_bytes(4, "big") + b"moov" + (4 + len(inside)).to_bytes(4, "big") + inside
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"\0\0\0\x10ftypisom\0\0\2\0" + box)
+    with pytest.raises(SourceError, match=r"a\.mp4: it claims to hold \d+ frames"):
+        open_source(path)
+
+
 def test_hours_of_uncompressed_sound_are_no_claim(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mov"), "w") as output:
         video, sound = output.add_stream("libx264", rate=25), output.add_stream("pcm_s16le", rate=48000)
