@@ -1,6 +1,6 @@
-"""How many frames an MP4 or MOV file claims to hold, before FFmpeg makes an index of that length.
+"""What a video says of itself, held against limits before FFmpeg makes an index of that length.
 
-A table of equal sizes is two numbers, so that a file of 1.5 kB can claim a hundred million frames: 3.5 GB.
+In MP4 a table of equal sizes is two numbers, so that a file of 1.5 kB can claim a hundred million frames: 3.5 GB.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import mmap
 import re
 from pathlib import Path
 
+from detector.errors import SourceError
 from detector.media.image_facts import MAX_PARTS
 
-__all__ = ["MAX_FRAMES", "claimed_frames"]
+__all__ = ["MAX_FRAMES", "Head", "claimed_frames"]
 
 MAX_FRAMES = 2**22
 """A day and a half at 30 frames per second."""
@@ -26,6 +27,25 @@ RUNS = re.compile(rb"(?s)trun.{4}(.{4})")
 # Sound without compression has millions of samples, of which FFmpeg notes whole chunks.
 TICKS = re.compile(rb"(?s)stts(.{4}\x00\x00\x00\x01.{4}\x00\x00\x00\x01)?")
 TRACK, SOUND, PICTURES = re.compile(b"trak"), re.compile(b"soun"), re.compile(b"vide")
+
+
+class Head:
+    """A file of which no more than ``left`` bytes can be read before its streams are known.
+
+    FFmpeg keeps tags, chapters, attachments and tables of sizes in up to forty times their length.
+    """
+
+    def __init__(self, path: Path, name: str, left: float) -> None:
+        self.name, self._called, self.left = str(path), name, left
+        self._file = path.open("rb")
+        self.seek, self.tell, self.close = self._file.seek, self._file.tell, self._file.close
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        self.left -= size
+        if self.left < 0:
+            raise SourceError(f"{self._called}: what it says of itself is too long: convert it to MP4 with H.264")
+        return self._file.read(size)
 
 
 def claimed_frames(path: Path) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 from detector.errors import SourceError
 from detector.media.frames import Frame, ReadAhead, Source
 from detector.media.images import Image
-from detector.media.mp4_index import MAX_FRAMES, claimed_frames
+from detector.media.mp4_index import MAX_FRAMES, Head, claimed_frames
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -53,11 +53,11 @@ REMOTE = {"protocol_whitelist": "http,https,httpproxy,tls,tcp,udp,rtp,rtsp,rtsps
 """What FFmpeg may open for an address: whatever a playlist there says, no file of this computer."""
 
 
-def open_container(location: str, name: str, timeout_s: float | None, options: dict[str, str]) -> InputContainer:
+def open_container(location: str | Head, name: str, timeout_s: float | None, options: dict[str, str]) -> InputContainer:
     """Open a file or URL with PyAV.
 
     Args:
-        location: what FFmpeg understands; ``file:`` and a path, or a URL.
+        location: what FFmpeg understands, ``file:`` and a path or a URL; or an open file.
         name: what messages call it.
         timeout_s: give up when connecting, or later a single read, takes longer; None for files.
         options: FFmpeg's options of the demuxer and the protocol.
@@ -165,6 +165,7 @@ class VideoSource(Source):
         name: what messages and frames call it.
         timeout_s: longest wait for the other side of a URL; None for files.
         max_pixels: width times height of the largest frame that is decoded.
+        max_head: bytes of a file that may be read until its streams are known; None for any number.
 
     Attributes:
         damaged: how many packets could not be decoded, or hold too large a frame, and were passed over.
@@ -174,16 +175,26 @@ class VideoSource(Source):
     """
 
     def __init__(
-        self, location: str, name: str, timeout_s: float | None = None, *, max_pixels: int = MAX_FRAME_PIXELS
-    ) -> None:
+        self, location: str, name: str, timeout_s: float | None = None, *, max_pixels: int = MAX_FRAME_PIXELS,
+        max_head: int | None = None,
+    ) -> None:  # fmt: skip
         options = LOOK_ONLY | (FILE if timeout_s is None else REMOTE)
+        path = Path(location.removeprefix("file:"))
         if timeout_s is None:
-            _check_claims(Path(location.removeprefix("file:")), name)
-        self._container = open_container(location, name, timeout_s, options)
+            _check_claims(path, name)
+        self._head = Head(path, name, max_head) if max_head else None
+        try:
+            self._container = open_container(self._head or location, name, timeout_s, options)
+        except BaseException:
+            self._close_head()
+            raise
+        if self._head:
+            self._head.left = math.inf
         self._stream = video_stream(self._container)
         context = self._stream.codec_context
         if context.width * context.height > max_pixels:
             self._container.close()
+            self._close_head()
             raise SourceError(
                 f"{name}: {context.width}x{context.height} pixels are too many for a video (at most {max_pixels}): "
                 "scale it down"
@@ -209,6 +220,11 @@ class VideoSource(Source):
         """Stop decoding and close the file."""
         if self._frames.close():
             self._container.close()
+            self._close_head()
+
+    def _close_head(self) -> None:
+        if self._head:
+            self._head.close()
 
     def _estimate(self) -> int | None:
         import av

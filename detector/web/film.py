@@ -42,6 +42,9 @@ FILM_SIDE = 1920
 
 MAX_FRAME_PIXELS = MAX_SIDE * 2304  # 4K of every usual shape; a decoder holds a dozen frames
 
+MAX_HEAD = 10_000_000
+"""Bytes that a video may need to say what is in it: FFmpeg makes up to forty times as many of them."""
+
 POINTS = 60
 """The timeline has at most so many points for each kind of face."""
 
@@ -114,7 +117,7 @@ class FilmDesk:
         _check_bytes(upload)
         counts: Counts = []
         began = time.monotonic()
-        source = VideoSource(f"file:{upload.path}", upload.name, max_pixels=MAX_FRAME_PIXELS)
+        source = VideoSource(f"file:{upload.path}", upload.name, max_pixels=MAX_FRAME_PIXELS, max_head=MAX_HEAD)
         with source:
             _check_length(source, upload.name)
             folder = self.visitors.folder(visitor)

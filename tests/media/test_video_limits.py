@@ -164,6 +164,33 @@ def test_an_index_that_unfolds_is_never_made(tmp_path: Path, inside: bytes) -> N
         open_source(path)
 
 
+def matroska_of_tags(path: Path, number: int) -> Path:
+    """A Matroska file with so many empty tags, of three bytes each, before any picture."""
+
+    def element(name: bytes, content: bytes) -> bytes:
+        return name + (len(content) | 1 << 56).to_bytes(8, "big") + content
+
+    facts = b"\xd7\x81\x01\x73\xc5\x81\x01\x83\x81\x01\x86\x87V_MJPEG\xe0\x86\xb0\x81\x40\xba\x81\x40"
+    tracks = element(b"\x16\x54\xae\x6b", element(b"\xae", facts))
+    tags = element(b"\x12\x54\xc3\x67", b"\x73\x73\x80" * number)
+    head = element(b"\x1a\x45\xdf\xa3", b"\x42\x82\x88matroska")
+    path.write_bytes(head + element(b"\x18\x53\x80\x67", tracks + tags))
+    return path
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux says how much memory was used")
+def test_what_a_video_says_of_itself_does_not_fill_the_memory(tmp_path: Path) -> None:
+    bomb = matroska_of_tags(tmp_path / "tags.mkv", 10_000_000)
+    program = PROGRAM.replace("max_pixels=2_000_000", "max_head=5_000_000")
+    command = [sys.executable, "-c", program, plain_video(tmp_path / "first.mp4", 64, 5), bomb]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    said, _, grown = done.stdout.rpartition(" ")
+    assert said == "video: what it says of itself is too long: convert it to MP4 with H.264"
+    assert float(grown) < 300  # the whole file takes more than 1,000
+    with VideoSource(f"file:{grey_video(tmp_path / 'b.mkv')}", "small", max_head=1_000_000) as source:
+        assert [grey_index(frame.image) for frame in source] == list(range(20))
+
+
 def test_hours_of_uncompressed_sound_are_no_claim(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.mov"), "w") as output:
         video, sound = output.add_stream("libx264", rate=25), output.add_stream("pcm_s16le", rate=48000)
