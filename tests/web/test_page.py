@@ -95,7 +95,7 @@ def test_an_example_is_one_click_away_again_and_again(page: Any, demo: Demo) -> 
     for index, text in ((0, "6 faces: 3 with a mask, 3 without"), (1, "2 faces"), (0, "6 faces")):
         page.locator("#examples button").nth(index).click()
         answer(page, text)
-    assert demo.left() == []
+    eventually(lambda: demo.left() == [], 30)
     send(page, ROOT / "data/images/no_face_coffee.jpg")
     answer(page, "No face found")
 
@@ -215,7 +215,7 @@ def test_the_camera_is_watched_live_and_stops_on_request(page: Any, demo: Demo) 
     seen = view.get_attribute("data-frames")
     page.wait_for_timeout(500)
     assert view.get_attribute("data-frames") == seen
-    assert demo.left() == []
+    eventually(lambda: demo.left() == [], 30)
 
 
 def test_nothing_of_a_visitor_is_left_when_the_page_is_closed(browser: Any, demo: Demo, clip: Path) -> None:
