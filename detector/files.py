@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from detector.errors import OutputError
-from detector.workshop import ALONE, NEW, OLD, BusyError, numbered, sweep, workshop
+from detector.workshop import ALONE, NEW, OLD, BusyError, numbered, sweep, uninterrupted, workshop
 
 __all__ = [
     "alone",
@@ -79,7 +79,7 @@ def write_file(path: Path, data: bytes, *, replace: bool = False) -> None:
         OutputError: something is there, or the file cannot be written.
     """
     try:
-        with _written(path, data) as part:
+        with uninterrupted(), _written(path, data) as part:
             if replace:
                 part.replace(path)
             else:
@@ -97,7 +97,7 @@ def write_free(path: Path, data: bytes) -> Path:
         OutputError: the file cannot be written.
     """
     try:
-        with _written(path, data) as part:
+        with uninterrupted(), _written(path, data) as part:
             for candidate in numbered(path):
                 with suppress(FileExistsError):
                     _take_name(part, candidate)

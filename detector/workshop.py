@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import stat
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -22,7 +24,18 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-__all__ = ["ALONE", "NEW", "OLD", "BusyError", "numbered", "sweep", "temporary_folder", "was_abandoned", "workshop"]
+__all__ = [
+    "ALONE",
+    "NEW",
+    "OLD",
+    "BusyError",
+    "numbered",
+    "sweep",
+    "temporary_folder",
+    "uninterrupted",
+    "was_abandoned",
+    "workshop",
+]
 
 PREFIX, LOCK = ".mask-detector-", "lock"
 NEW, OLD = "new", "old"
@@ -41,6 +54,28 @@ def numbered(path: Path) -> Iterator[Path]:
     yield path
     for number in count(2):
         yield path.with_name(f"{path.stem}-{number}{path.suffix}")
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put off Ctrl-C and its like until the end of a short block, whose steps belong together."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # it comes to the main thread only
+        return
+    came: list[int] = []
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    try:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, lambda number, _: came.append(number))
+        yield
+    finally:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def was_abandoned(folder: Path) -> bool:

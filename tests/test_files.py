@@ -228,3 +228,13 @@ def test_where_files_cannot_be_locked_nothing_is_taken_for_dead(
         assert shop.is_dir()
         files.write_file(tmp_path / "a", b"1")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_ctrl_c_comes_after_a_short_block_and_not_within() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append("still here")
+    assert done == ["still here"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

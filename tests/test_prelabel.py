@@ -49,7 +49,7 @@ def sample(tool: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathF
     for name in NAMES:
         shutil.copy(DATA / "images" / name, root / "photos")
     flags = ["--images", root / "photos", "--out", root / "labels", "--review", root / "review"]
-    flags += ["--sure", "0.7", "--threads", "1"]
+    flags += ["--sure", "0.8", "--threads", "1"]
     assert tool("prelabel").main([*map(str, flags), "--report", str(root / "found.json")]) == 0
     return root
 

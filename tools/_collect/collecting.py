@@ -20,7 +20,7 @@ from _collect.web import NETWORK_ERRORS, NotCollectedError, download, reason
 from detector.data.progress import Progress, silent
 from detector.errors import OutputError, SourceError
 from detector.files import alone, make_folder, write_file, write_free
-from detector.workshop import sweep
+from detector.workshop import sweep, uninterrupted
 
 __all__ = ["Collection", "Limits", "Outcome", "collect", "outcomes_of"]
 
@@ -150,16 +150,23 @@ class Collection(ExitStack):
         folder = self.out / IMAGES / name
         make_folder(folder)
         path = folder / f"{digest[:16]}{SUFFIXES.get(picture.format, f'.{picture.format}')}"
-        if not path.exists() or path.read_bytes() != data:  # a run that was cut off wrote it, but not its row
-            path = write_free(path, data)
-        width, height = picture.size
-        self._files[digest] = path.relative_to(self.out).as_posix()
-        self._urls.add(found.url)
-        self._got.add(
-            {"file": self._files[digest], "class": name, "phrase": phrase, "engine": engine, "url": _line(found.url)}
-            | {"page": _line(found.page), "licence": _line(found.licence), "date": _now()}
-            | {"width": width, "height": height, "bytes": len(data), "sha256": digest}
-        )
+        with uninterrupted():  # a file and its row belong together
+            if not path.exists() or path.read_bytes() != data:  # a run that was cut off wrote it, but not its row
+                path = write_free(path, data)
+            width, height = picture.size
+            self._files[digest] = path.relative_to(self.out).as_posix()
+            self._urls.add(found.url)
+            self._got.add(
+                {
+                    "file": self._files[digest],
+                    "class": name,
+                    "phrase": phrase,
+                    "engine": engine,
+                    "url": _line(found.url),
+                }
+                | {"page": _line(found.page), "licence": _line(found.licence), "date": _now()}
+                | {"width": width, "height": height, "bytes": len(data), "sha256": digest}
+            )
 
     def skip(self, url: str, name: str, phrase: str, why: str) -> None:
         """Note an address that need not be asked again.
