@@ -230,11 +230,17 @@ def test_where_files_cannot_be_locked_nothing_is_taken_for_dead(
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_ctrl_c_comes_after_a_short_block_and_not_within() -> None:
-    done = []
-    with pytest.raises(KeyboardInterrupt), uninterrupted():
+def stopped_within(done: list[str]) -> None:
+    with workshop.uninterrupted():
         signal.raise_signal(signal.SIGINT)
         done.append("still here")
+    done.append("too late")
+
+
+def test_ctrl_c_comes_after_a_short_block_and_not_within() -> None:
+    done: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        stopped_within(done)
     assert done == ["still here"]
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
