@@ -134,7 +134,7 @@ except ModelError:
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "YOLO_CONFIG_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == "False False\n"
+    assert done.stdout.splitlines()[-1:] == ["False False"], done.stdout  # ultralytics may greet before
 
 
 def test_the_published_and_the_shipped_checkpoints_need_no_trust() -> None:
