@@ -6,14 +6,16 @@ import logging
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from detector.training.results import EpochResult
+from detector.training.single_stage import last_checkpoint
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
-__all__ = ["TrainingProgress", "clock"]
+__all__ = ["TrainingProgress", "clock", "say_stopped"]
 
 log = logging.getLogger("detector.train")
 
@@ -76,3 +78,12 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def say_stopped(run: Path, command: str) -> None:
+    """After Ctrl-C: what is kept in a run's folder, and which ``command`` with ``--resume`` goes on."""
+    if last_checkpoint(run):
+        words = f"stopped; the last whole epoch is kept. Go on with: {command} --resume {run}"
+    else:
+        words = "stopped before the first epoch was complete: there is nothing to go on from"
+    print(words, file=sys.stderr)

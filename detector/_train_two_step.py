@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
 from detector import _cli
 from detector._labels import convert, sources_given
-from detector._progress import TrainingProgress, clock
+from detector._progress import TrainingProgress, clock, say_stopped
 from detector.engines import default_weights
 from detector.engines.crops import SIDE
 from detector.engines.face_finders import load_finder
@@ -22,7 +21,7 @@ from detector.training.crop_folder import read_crop_folder
 from detector.training.crops import write_crops
 from detector.training.export import install
 from detector.training.imagenet import BACKBONES, load_imagenet
-from detector.training.single_stage import last_checkpoint, run_folder
+from detector.training.single_stage import run_folder
 from detector.training.two_step_export import export_classifier
 
 __all__ = ["FLAGS", "add_flags", "train_two_step"]
@@ -62,11 +61,7 @@ def train_two_step(args: argparse.Namespace) -> int:
             else:
                 trained = _train_new(args, run, progress)
         except KeyboardInterrupt:
-            if last_checkpoint(run):
-                resume = f"python -m detector.train --engine two-step --resume {run}"
-                print(f"stopped; the last whole epoch is kept. Go on with: {resume}", file=sys.stderr)
-            else:
-                print("stopped before the first epoch was complete: there is nothing to go on from", file=sys.stderr)
+            say_stopped(run, "python -m detector.train --engine two-step")
             return _cli.EXIT_INTERRUPTED
         print(trained.report)
         print(f"trained in {clock(trained.seconds)}; curves: {trained.curves}; best checkpoint: {trained.best}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from detector import _cli, _train_two_step
 from detector._labels import add_label_flags, check_label_flags, convert
-from detector._progress import TrainingProgress, clock
+from detector._progress import TrainingProgress, clock, say_stopped
 from detector.engines import ENGINES, default_weights
 from detector.errors import TrainingError
 from detector.export import summary
@@ -18,7 +18,7 @@ from detector.training import export as exporting
 from detector.training.checkpoint import slim
 from detector.training.folder import adopt, check_folder, describe
 from detector.training.results import TrainingResult
-from detector.training.single_stage import last_checkpoint, resume, run_folder, train
+from detector.training.single_stage import resume, run_folder, train
 from detector.training.start import DEFAULT_START, find_start
 
 __all__ = ["TrainingResult", "finish", "main", "resume", "train"]
@@ -104,7 +104,7 @@ def _command(args: argparse.Namespace) -> int:
                 result = _train_new(args, run, progress)
         except KeyboardInterrupt:
             progress.close()
-            _say_how_to_go_on(run)
+            say_stopped(run, "python -m detector.train")
             return _cli.EXIT_INTERRUPTED
         finally:
             progress.close()
@@ -139,16 +139,6 @@ def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) 
         listener=progress,
         trust=args.trust,
     )
-
-
-def _say_how_to_go_on(run: Path) -> None:
-    if last_checkpoint(run):
-        print(
-            f"stopped; the last whole epoch is kept. Go on with: python -m detector.train --resume {run}",
-            file=sys.stderr,
-        )
-    else:
-        print("stopped before the first epoch was complete: there is nothing to go on from", file=sys.stderr)
 
 
 def _print_result(result: TrainingResult) -> None:

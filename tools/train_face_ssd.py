@@ -9,12 +9,12 @@ from pathlib import Path
 
 from detector import _cli
 from detector._labels import add_label_flags, check_label_flags, convert
-from detector._progress import TrainingProgress, clock
+from detector._progress import TrainingProgress, clock, say_stopped
 from detector.engines.weights import FACE_WEIGHTS, default_weights
 from detector.training import face_ssd
 from detector.training.export import install
 from detector.training.imagenet import load_imagenet
-from detector.training.single_stage import last_checkpoint, run_folder
+from detector.training.single_stage import run_folder
 from detector.training.two_step_export import export_face_ssd
 
 BACKBONE = "mobilenet_v2"
@@ -63,11 +63,7 @@ def _command(args: argparse.Namespace) -> int:
             else:
                 trained = _train_new(args, run, progress)
         except KeyboardInterrupt:
-            if last_checkpoint(run):
-                again = f"python tools/train_face_ssd.py --resume {run}"
-                print(f"stopped; the last whole epoch is kept. Go on with: {again}", file=sys.stderr)
-            else:
-                print("stopped before the first epoch was complete: there is nothing to go on from", file=sys.stderr)
+            say_stopped(run, "python tools/train_face_ssd.py")
             return _cli.EXIT_INTERRUPTED
         print(
             f"recall at 1 false face an image: {trained.recall.recall:.3f} of {trained.recall.faces} faces from 16 px, "

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-__all__ = ["MESSAGE", "UPLOAD", "limit_of", "message_of"]
+__all__ = ["MESSAGE", "SESSION", "UPLOAD", "limit_of", "message_of"]
 
 MESSAGE = "mask-detector message"
 """Under this name the guard leaves in a request's scope what its JSON says."""

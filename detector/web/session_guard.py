@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from detector.web.bodies import MESSAGE
+from detector.web.bodies import MESSAGE, SESSION
 from detector.web.film import MAX_BYTES
 from detector.web.store import MEGABYTE, FullError
 from detector.web.visitors import OWNER, Visitors
@@ -24,7 +24,6 @@ __all__ = ["SessionGuard", "refusal"]
 
 COOKIE = "mask-detector"
 TOKEN = re.compile(r"[\w-]{32,64}", re.ASCII)
-SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
 
 LENGTH = re.compile("[0-9]{1,15}")
 LARGEST = MAX_BYTES + MEGABYTE  # with what stands around the file
