@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from detector.errors import OutputError
-from detector.workshop import ALONE, NEW, OLD, BusyError, numbered, sweep, uninterrupted, workshop
+from detector.staging import ALONE, NEW, OLD, BusyError, numbered, staging_folder, sweep, uninterrupted
 
 __all__ = [
     "alone",
@@ -142,14 +142,15 @@ def new_folder(
         sweep(folder.parent)  # first: it may bring back what a run that died had moved away
         check(folder)
         before = _identity(folder)
-        with workshop(folder.parent, hashlib.sha256(folder.name.encode(errors="surrogateescape")).hexdigest()) as shop:
-            new = shop / NEW / folder.name
+        name = hashlib.sha256(folder.name.encode(errors="surrogateescape")).hexdigest()
+        with staging_folder(folder.parent, name) as stage:
+            new = stage / NEW / folder.name
             new.mkdir(parents=True)
             yield new
             if hasattr(os, "sync"):
                 os.sync()  # not only the names: after a power cut the files would be there, and empty
             check(folder)
-            _swap(new, shop / OLD / folder.name, folder, before)
+            _swap(new, stage / OLD / folder.name, folder, before)
     except BusyError as error:
         raise OutputError(f"{folder}: another run is writing it: wait for that, or choose another {flag}") from error
     except OSError as error:
@@ -173,7 +174,7 @@ def alone(folder: Path) -> Iterator[None]:
     """
     sweep(folder)
     try:
-        with workshop(folder, ALONE):
+        with staging_folder(folder, ALONE):
             yield
     except BusyError as error:
         raise OutputError(f"{folder}: another run is at work there: wait until it has ended") from error
@@ -190,10 +191,10 @@ _sweep_once = lru_cache(maxsize=64)(sweep)
 
 @contextmanager
 def _written(path: Path, data: bytes) -> Iterator[Path]:
-    """A file with this content in a workshop beside ``path``."""
+    """A file with this content in a staging folder beside ``path``."""
     _sweep_once(path.parent)
-    with workshop(path.parent) as shop:
-        part = shop / "file"
+    with staging_folder(path.parent) as stage:
+        part = stage / "file"
         with part.open("xb") as file:
             file.write(data)
             file.flush()

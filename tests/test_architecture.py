@@ -24,7 +24,7 @@ COMMANDS = {
 IMAGE_PARTS = ("header", "facts", "formats", "jpeg2000", "limits")
 LAYERS = [  # each may import those above it, and its own part
     {"errors", "_heap"},
-    {"workshop"},
+    {"staging"},
     {"files"},
     {"detections", "media.images", *(f"media.image_{part}" for part in IMAGE_PARTS)},
     {"media"},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from detector import files, workshop
+from detector import files, staging
 from detector.errors import OutputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 @contextmanager
 def child(code: str, *args: object) -> Iterator[subprocess.Popen[str]]:
     """A process that has said one line, killed at the end."""
-    head = "import sys, time\nfrom pathlib import Path\nfrom detector import files, workshop\n"
+    head = "import sys, time\nfrom pathlib import Path\nfrom detector import files, staging\n"
     command = [sys.executable, "-c", head + code, *map(str, args)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -31,7 +31,7 @@ def child(code: str, *args: object) -> Iterator[subprocess.Popen[str]]:
 
 
 IN_A_WORKSHOP = """
-with workshop.workshop(Path(sys.argv[1])) as shop:
+with staging.staging_folder(Path(sys.argv[1])) as shop:
     (shop / "new").mkdir()
     (shop / "new" / "photo.jpg").write_bytes(b"somebody")
     print("go", flush=True)
@@ -146,9 +146,9 @@ def test_two_runs_at_once_in_a_folder_that_is_added_to_are_refused(tmp_path: Pat
     ):
         raise AssertionError("the first is still at work")
     first.wait()
-    assert workshop.was_abandoned(tmp_path)
+    assert staging.was_abandoned(tmp_path)
     with files.alone(tmp_path):
-        assert not workshop.was_abandoned(tmp_path)
+        assert not staging.was_abandoned(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -223,15 +223,15 @@ def test_where_files_cannot_be_locked_nothing_is_taken_for_dead(
 
     fcntl = pytest.importorskip("fcntl")
     monkeypatch.setattr(fcntl, "flock", unsupported)
-    with workshop.workshop(tmp_path) as shop:
-        workshop.sweep(tmp_path)
+    with staging.staging_folder(tmp_path) as shop:
+        staging.sweep(tmp_path)
         assert shop.is_dir()
         files.write_file(tmp_path / "a", b"1")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def stopped_within(done: list[str]) -> None:
-    with workshop.uninterrupted():
+    with staging.uninterrupted():
         signal.raise_signal(signal.SIGINT)
         done.append("still here")
     done.append("too late")

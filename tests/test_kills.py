@@ -105,7 +105,7 @@ def prepare(root: Path, name: str) -> None:
 
 
 def strays(root: Path) -> list[str]:
-    """What a run should have taken away: workshops, parts of files, things in the place for temporary files."""
+    """What a run should have taken away: staging folders, parts of files, things in the place for temporary files."""
     unfinished = [path for path in root.rglob("*") if path.name.startswith(".") or path.suffix in {".part", ".partial"}]
     ours = [path for path in (root / "tmp").iterdir() if not path.name.startswith(("torch", "matplotlib"))]
     return [str(path.relative_to(root)) for path in [*unfinished, *ours]]

@@ -14,8 +14,8 @@ from detector.engines.face_finders import load_finder
 from detector.evaluation.labelled import load_yolo
 from detector.evaluation.regions import Regions
 from detector.scoring import MIN_SIDE
+from detector.staging import temporary_folder
 from detector.training.crops import write_crops
-from detector.workshop import temporary_folder
 
 EXAMPLES = """\
   python tools/crop_faces.py                                            of the sample in data/

@@ -28,7 +28,7 @@ from detector.detections import CLASSES
 from detector.errors import OutputError
 from detector.files import write_file
 from detector.media.images import Image, encode
-from detector.workshop import temporary_folder
+from detector.staging import temporary_folder
 
 GAP = 6  # px between the views of a picture that has several
 BACKDROP = (38, 34, 32)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detector.errors import OutputError
 from detector.files import already_there, make_folder
-from detector.workshop import numbered
+from detector.staging import numbered
 
 __all__ = ["GrowingFile", "Pieces"]
 

@@ -12,10 +12,10 @@ from detector.detections import CLASSES
 from detector.engines.session import MAX_SIDE, OnnxSession
 from detector.errors import ModelError, OutputError
 from detector.files import write_file
+from detector.staging import temporary_folder
 from detector.training.checkpoint import LICENSE, load, now, packed
 from detector.training.parity import Parity, compare
 from detector.training.quiet import quiet_ultralytics
-from detector.workshop import temporary_folder
 
 __all__ = ["Exported", "Head", "export", "install"]
 

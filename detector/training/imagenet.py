@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from detector.errors import MissingExtraError, TrainingError
 from detector.files import make_folder
-from detector.workshop import workshop
+from detector.staging import staging_folder
 
 if TYPE_CHECKING:
     import torch
@@ -67,8 +67,8 @@ def _download(url: str, target: Path) -> None:
     log.info("fetching %s into %s", target.name, target.parent)
     try:
         make_folder(target.parent)
-        with workshop(target.parent) as shop:
-            part = shop / target.name
+        with staging_folder(target.parent) as stage:
+            part = stage / target.name
             torch.hub.download_url_to_file(url, str(part), hash_prefix=target.stem.rpartition("-")[2], progress=False)
             part.replace(target)
     except Exception as error:  # urllib, ssl and torch.hub each have their own

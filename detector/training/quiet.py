@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from detector.errors import MissingExtraError, ModelError
-from detector.workshop import temporary_folder
+from detector.staging import temporary_folder
 
 __all__ = ["quiet_ultralytics"]
 

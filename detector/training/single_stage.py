@@ -14,6 +14,7 @@ from typing import Any
 from detector.errors import TrainingError
 from detector.files import alone
 from detector.scoring import SHOWN_IOU
+from detector.staging import sweep, was_abandoned
 from detector.training import curves
 from detector.training.checkpoint import refusal
 from detector.training.failures import one_line_errors
@@ -21,7 +22,6 @@ from detector.training.folder import check_folder
 from detector.training.hardware import find_device
 from detector.training.quiet import quiet_ultralytics
 from detector.training.results import Listener, TrainingResult
-from detector.workshop import sweep, was_abandoned
 
 __all__ = ["hyperparameters", "last_checkpoint", "new_run", "resume", "run_folder", "train"]
 

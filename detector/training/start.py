@@ -8,8 +8,8 @@ from pathlib import Path
 
 from detector.errors import TrainingError
 from detector.files import make_folder
+from detector.staging import staging_folder
 from detector.training.quiet import quiet_ultralytics
-from detector.workshop import workshop
 
 __all__ = ["DEFAULT_START", "find_start"]
 
@@ -49,10 +49,10 @@ def _download(name: str, target: Path) -> None:
 
         make_folder(target.parent)
         try:
-            with workshop(target.parent) as shop:  # half a file would be taken for a whole one ever after
-                attempt_download_asset(shop / target.name)
-                if (shop / target.name).is_file():
-                    (shop / target.name).replace(target)
+            with staging_folder(target.parent) as stage:  # half a file would be taken for a whole one ever after
+                attempt_download_asset(stage / target.name)
+                if (stage / target.name).is_file():
+                    (stage / target.name).replace(target)
         except Exception as error:  # requests, urllib and ultralytics each have their own
             log.debug("the download failed", exc_info=True)
             raise TrainingError(

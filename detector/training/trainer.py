@@ -16,18 +16,18 @@ from ultralytics.utils.torch_utils import strip_optimizer
 
 from detector.detections import CLASSES
 from detector.errors import TrainingError
+from detector.staging import staging_folder
 from detector.training import cpu
 from detector.training.checkpoint import refusal
 from detector.training.results import ClassScore, EpochResult, Listener
-from detector.workshop import workshop
 
 __all__ = ["FaceTrainer"]
 
 
 def _strip(checkpoint: Path, *, updates: dict[str, Any] | None = None) -> Any:
     """What ultralytics does to the finished checkpoints in place, where a kill would cost the whole training."""
-    with workshop(checkpoint.parent) as shop:
-        part = shop / checkpoint.name
+    with staging_folder(checkpoint.parent) as stage:
+        part = stage / checkpoint.name
         stripped = strip_optimizer(checkpoint, s=str(part), updates=updates)
         part.replace(checkpoint)
     return stripped
@@ -83,8 +83,8 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no 
     def save_model(self) -> bool:
         """Each checkpoint appears whole or not at all, also if Ctrl-C or a full disk comes in between."""
         last, best = self.last, self.best
-        with workshop(last.parent) as shop:
-            self.last, self.best = shop / last.name, shop / best.name
+        with staging_folder(last.parent) as stage:
+            self.last, self.best = stage / last.name, stage / best.name
             try:
                 saved: bool = super().save_model()
                 for part, path in ((self.last, last), (self.best, best)):

@@ -17,13 +17,13 @@ from detector.engines.session import OnnxSession
 from detector.errors import ModelError, OutputError
 from detector.files import write_file
 from detector.media import images
+from detector.staging import temporary_folder
 from detector.training import face_ssd, two_step
 from detector.training.checkpoint import LICENSE, now
 from detector.training.crop_folder import Crop, whole
 from detector.training.export import OPSET
 from detector.training.parity import MAX_PIXELS, MAX_SCORE
 from detector.training.steps import load_checkpoint, require_torchvision
-from detector.workshop import temporary_folder
 
 if TYPE_CHECKING:
     from torch import nn

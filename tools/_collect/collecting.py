@@ -20,7 +20,7 @@ from _collect.web import NETWORK_ERRORS, NotCollectedError, download, reason
 from detector.data.progress import Progress, silent
 from detector.errors import OutputError, SourceError
 from detector.files import alone, make_folder, write_file, write_free
-from detector.workshop import sweep, uninterrupted
+from detector.staging import sweep, uninterrupted
 
 __all__ = ["Collection", "Limits", "Outcome", "collect", "outcomes_of"]
 

@@ -1,7 +1,7 @@
 """Hidden folders for what is unfinished, which a later run can tell from those of the living.
 
-A workshop has a lock that the system takes from a process that ends in any way, also by a power cut. So a run leaves a
-workshop alone while its process lives, and sweeps it away when that has died.
+A staging folder has a lock that the system takes from a process that ends in any way, also by a power cut. So a run
+leaves it alone while its process lives, and sweeps it away when that has died.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ __all__ = [
     "OLD",
     "BusyError",
     "numbered",
+    "staging_folder",
     "sweep",
     "temporary_folder",
     "uninterrupted",
     "was_abandoned",
-    "workshop",
 ]
 
 PREFIX, LOCK = ".mask-detector-", "lock"
 NEW, OLD = "new", "old"
-"""In a workshop: the folder to come, and the one that it is to replace, each in a folder of this name."""
+"""In a staging folder: the folder to come, and the one that it is to replace, each in a folder of this name."""
 
 ALONE = "alone"
-"""Name of the workshop of a run that has a folder to itself."""
+"""Name of the staging folder of a run that has a folder to itself."""
 
 
 class BusyError(Exception):
-    """A workshop of this name is there, and its process lives."""
+    """A staging folder of this name is there, and its process lives."""
 
 
 def numbered(path: Path) -> Iterator[Path]:
@@ -80,28 +80,28 @@ def uninterrupted() -> Iterator[None]:
 
 def was_abandoned(folder: Path) -> bool:
     """Whether a process died within :func:`detector.files.alone`."""
-    shop = folder / f"{PREFIX}{ALONE}"
-    descriptor = _lock(shop / LOCK) if _is_ours(shop) else None
+    stage = folder / f"{PREFIX}{ALONE}"
+    descriptor = _lock(stage / LOCK) if _is_ours(stage) else None
     if descriptor is not None:
         os.close(descriptor)
     return descriptor is not None
 
 
 @contextmanager
-def workshop(parent: Path, name: str | None = None) -> Iterator[Path]:
+def staging_folder(parent: Path, name: str | None = None) -> Iterator[Path]:
     """A hidden folder for what is unfinished; it goes at the end of the block with all that is in it.
 
     Args:
         parent: an existing folder.
-        name: two workshops of one name cannot be there at once.
+        name: two staging folders of one name cannot be there at once.
 
     Raises:
         OSError: it cannot be made.
     """
-    shop, descriptor = None, None
+    stage, descriptor = None, None
     try:
         while descriptor is None:  # until no other process took it for a dead one's before it was locked
-            shop = None
+            stage = None
             candidate = parent / f"{PREFIX}{name[:12] if name else secrets.token_hex(4)}"
             try:
                 candidate.mkdir(mode=0o700)
@@ -109,59 +109,59 @@ def workshop(parent: Path, name: str | None = None) -> Iterator[Path]:
                 if name:
                     raise BusyError from None
                 continue
-            shop = candidate
-            descriptor = _lock(shop / LOCK, os.O_CREAT)
-        assert shop is not None  # noqa: S101 - made above
-        yield shop
+            stage = candidate
+            descriptor = _lock(stage / LOCK, os.O_CREAT)
+        assert stage is not None  # noqa: S101 - made above
+        yield stage
     finally:
-        if descriptor is not None and shop is not None:
+        if descriptor is not None and stage is not None:
             try:
-                _clear(shop)
+                _clear(stage)
             except KeyboardInterrupt:  # Ctrl-C just now is no reason to leave it
-                _clear(shop)
+                _clear(stage)
                 raise
             finally:
-                _let_go(shop, descriptor)
-        elif shop is not None:
+                _let_go(stage, descriptor)
+        elif stage is not None:
             with suppress(OSError):
-                shop.rmdir()
+                stage.rmdir()
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A workshop in the system's place for temporary files; those of dead processes are swept away first.
+    """A staging folder in the system's place for temporary files; those of dead processes are swept away first.
 
     Raises:
         OSError: it cannot be made.
     """
     parent = Path(tempfile.gettempdir())
     sweep(parent)
-    with workshop(parent) as shop:
-        (shop / NEW).mkdir()
-        yield shop / NEW
+    with staging_folder(parent) as stage:
+        (stage / NEW).mkdir()
+        yield stage / NEW
 
 
 def sweep(parent: Path) -> None:
-    """Take away the workshops that processes of this user left in a folder when they died.
+    """Take away the staging folders that processes of this user left in a folder when they died.
 
     What such a process had moved away to replace it, and had not yet replaced, goes back to its place.
     """
     with suppress(OSError):
-        for shop in [Path(entry) for entry in os.scandir(parent) if entry.name.startswith(PREFIX)]:
-            if _is_ours(shop):
-                descriptor = _lock(shop / LOCK)
+        for stage in [Path(entry) for entry in os.scandir(parent) if entry.name.startswith(PREFIX)]:
+            if _is_ours(stage):
+                descriptor = _lock(stage / LOCK)
                 if descriptor is not None:
-                    _clear(shop)
-                    _let_go(shop, descriptor)
+                    _clear(stage)
+                    _let_go(stage, descriptor)
                 else:
                     with suppress(OSError):  # in use, or a process died before it had locked it: then it is empty
-                        shop.rmdir()
+                        stage.rmdir()
 
 
-def _is_ours(shop: Path) -> bool:
+def _is_ours(stage: Path) -> bool:
     """Whether this is a folder, not a link to one, and of this user."""
     try:
-        found = shop.lstat()
+        found = stage.lstat()
     except OSError:
         return False
     return stat.S_ISDIR(found.st_mode) and (sys.platform == "win32" or found.st_uid == os.geteuid())
@@ -191,24 +191,24 @@ def _lock(path: Path, create: int = 0) -> int | None:
     return None
 
 
-def _clear(shop: Path) -> None:
-    """Delete a workshop whose lock this process has, the lock last."""
+def _clear(stage: Path) -> None:
+    """Delete a staging folder whose lock this process has, the lock last."""
     with suppress(OSError):
-        if any((shop / NEW).iterdir()):  # it did not come to the replacing
-            for folder in (shop / OLD).iterdir():
-                folder.rename(next(name for name in numbered(shop.parent / folder.name) if not name.exists()))
+        if any((stage / NEW).iterdir()):  # it did not come to the replacing
+            for folder in (stage / OLD).iterdir():
+                folder.rename(next(name for name in numbered(stage.parent / folder.name) if not name.exists()))
     with suppress(OSError):
-        for entry in list(shop.iterdir()):
+        for entry in list(stage.iterdir()):
             if entry.name != LOCK:
                 shutil.rmtree(entry, ignore_errors=True)
                 entry.unlink(missing_ok=True)
-        (shop / LOCK).unlink(missing_ok=True)
-        shop.rmdir()
+        (stage / LOCK).unlink(missing_ok=True)
+        stage.rmdir()
 
 
-def _let_go(shop: Path, descriptor: int) -> None:
+def _let_go(stage: Path, descriptor: int) -> None:
     os.close(descriptor)
     if sys.platform == "win32":  # it deletes no file that is open
         with suppress(OSError):
-            (shop / LOCK).unlink(missing_ok=True)
-            shop.rmdir()
+            (stage / LOCK).unlink(missing_ok=True)
+            stage.rmdir()
