@@ -29,6 +29,7 @@ __all__ = [
     "NEW",
     "OLD",
     "BusyError",
+    "lock",
     "numbered",
     "staging_folder",
     "sweep",
@@ -81,7 +82,7 @@ def uninterrupted() -> Iterator[None]:
 def was_abandoned(folder: Path) -> bool:
     """Whether a process died within :func:`detector.files.alone`."""
     stage = folder / f"{PREFIX}{ALONE}"
-    descriptor = _lock(stage / LOCK) if _is_ours(stage) else None
+    descriptor = lock(stage / LOCK) if _is_ours(stage) else None
     if descriptor is not None:
         os.close(descriptor)
     return descriptor is not None
@@ -110,7 +111,7 @@ def staging_folder(parent: Path, name: str | None = None) -> Iterator[Path]:
                     raise BusyError from None
                 continue
             stage = candidate
-            descriptor = _lock(stage / LOCK, os.O_CREAT)
+            descriptor = lock(stage / LOCK, os.O_CREAT)
         assert stage is not None  # noqa: S101 - made above
         yield stage
     finally:
@@ -149,7 +150,7 @@ def sweep(parent: Path) -> None:
     with suppress(OSError):
         for stage in [Path(entry) for entry in os.scandir(parent) if entry.name.startswith(PREFIX)]:
             if _is_ours(stage):
-                descriptor = _lock(stage / LOCK)
+                descriptor = lock(stage / LOCK)
                 if descriptor is not None:
                     _clear(stage)
                     _let_go(stage, descriptor)
@@ -167,7 +168,7 @@ def _is_ours(stage: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and (sys.platform == "win32" or found.st_uid == os.geteuid())
 
 
-def _lock(path: Path, create: int = 0) -> int | None:
+def lock(path: Path, create: int = 0) -> int | None:
     """Open and lock a file; None where it is locked, or gone, or is none. It stays locked as long as it is open."""
     try:
         descriptor = os.open(path, os.O_RDWR | create | getattr(os, "O_NOFOLLOW", 0), 0o600)

@@ -8,10 +8,11 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from detector.staging import lock
 
 __all__ = ["OWNED", "own_folder"]
 
@@ -36,28 +37,29 @@ def own_folder() -> Iterator[Path]:
     before = os.environ.get("GRADIO_TEMP_DIR"), tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as made:
         folder = Path(made).resolve()
-        with FileLock(folder / LOCK, timeout=10):
-            (folder / OWNED).touch(0o600)
-            os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = str(folder)  # parts of uploads are written to the latter
-            try:
-                yield folder
-            finally:
-                tempfile.tempdir = before[1]
-                if before[0] is None:
-                    del os.environ["GRADIO_TEMP_DIR"]
-                else:
-                    os.environ["GRADIO_TEMP_DIR"] = before[0]
+        while (held := lock(folder / LOCK, os.O_CREAT)) is None:
+            time.sleep(0.01)  # another page is just looking whether this one is alive
+        (folder / OWNED).touch(0o600)
+        os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = str(folder)  # parts of uploads are written to the latter
+        try:
+            yield folder
+        finally:
+            tempfile.tempdir = before[1]
+            if before[0] is None:
+                del os.environ["GRADIO_TEMP_DIR"]
+            else:
+                os.environ["GRADIO_TEMP_DIR"] = before[0]
+            os.close(held)
 
 
 def _sweep(place: Path) -> None:
     """Delete the folders of dead pages in ``place``."""
     for folder in place.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError, Timeout):
-            if not _is_private(folder):
+        with contextlib.suppress(OSError):
+            if not _is_private(folder) or (held := lock(folder / LOCK)) is None:  # a page that is alive holds it
                 continue
-            with FileLock(folder / LOCK, timeout=0):  # a page that is alive holds it
-                owned = stat.S_ISREG((folder / OWNED).lstat().st_mode)  # else it is no page's, or a page just starts
-            if owned:
+            os.close(held)
+            if stat.S_ISREG((folder / OWNED).lstat().st_mode):  # else it is no page's, or a page just starts
                 shutil.rmtree(folder, ignore_errors=True)
                 log.info("deleted what a page that was killed has left: %s", folder)
 
