@@ -10,21 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psutil
 
-from .conftest import ROOT
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from .conftest import ROOT, end, free_port
 
 
 @dataclass
@@ -80,18 +73,13 @@ def attacked(
         )  # fmt: skip
     page = Attacked(port, folder, process, host or "127.0.0.1")
     try:
-        end = time.monotonic() + 180
+        last = time.monotonic() + 180
         while "Ctrl-C ends it" not in page.said():
             assert process.poll() is None, f"it ended: {page.said()}"
-            assert time.monotonic() < end, page.said()
+            assert time.monotonic() < last, page.said()
             time.sleep(0.1)
         yield page
         assert process.poll() is None or process.returncode == -signal.SIGKILL, page.said()
     finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        finally:
-            process.kill()
-            process.wait()
+        end(process)
     assert "Traceback" not in page.said(), page.said()[-3000:]

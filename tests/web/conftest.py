@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,27 @@ class Demo:
         return [path.name for path in self.temporary.rglob("*") if path.is_file() and path.name[0] != "."]
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    """End a page as Ctrl-C does, or, if that takes half a minute, for good."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+
+
 @contextmanager
 def started(temporary: Path, *flags: object) -> Iterator[Demo]:
     """Run ``python -m detector.demo`` until the ``with`` is left, which ends it as Ctrl-C does."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     temporary.mkdir(exist_ok=True)
     process = subprocess.Popen(
         [sys.executable, "-m", "detector.demo", "--port", str(port), *map(str, flags)],
@@ -67,12 +82,9 @@ def started(temporary: Path, *flags: object) -> Iterator[Demo]:
         drain.start()
         yield Demo(f"http://127.0.0.1:{port}", temporary, process)
     finally:
-        process.send_signal(signal.SIGINT)
         try:
-            process.wait(30)
+            end(process)
         finally:
-            process.kill()
-            process.wait()
             if drain.ident:
                 drain.join()
             process.stdout.close()
