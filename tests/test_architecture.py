@@ -9,6 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "detector"
 COMMANDS = {
+    "clean",
+    "collect",
     "run",
     "train",
     "export",
@@ -32,6 +34,7 @@ LAYERS = [  # each may import those above it, and its own part
     {"engines"},
     {"scoring"},
     {"evaluation"},
+    {"labelling"},
     {"web"},
     {"_cli"},
     {"training"},

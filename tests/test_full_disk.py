@@ -83,7 +83,7 @@ def test_a_command_on_a_full_disk_leaves_no_half_and_goes_on_when_there_is_room(
     commands: dict[str, list[object]] = {
         "images": ["-m", "detector.run", "--source", DATA / "images", "--save", out],
         "voc2yolo": ["tools/voc2yolo.py", "-a", DATA / "annotations", "-i", DATA / "images", "-o", out],
-        "clean": ["tools/clean.py", DATA / "images", "-o", out],
+        "clean": ["-m", "detector.clean", DATA / "images", "-o", out],
         "prelabel": ["tools/prelabel.py", "-i", DATA / "images", "-o", out],
         "add_masks": ["tools/add_masks.py", "-o", out],
         "crop_faces": ["tools/crop_faces.py", "--out", out],

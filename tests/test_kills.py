@@ -47,7 +47,7 @@ COMMANDS: dict[str, Command] = {
     ],
     "voc2yolo": lambda root: ["tools/voc2yolo.py", *PARTS, "-o", root / "out"],
     "yolo2voc": lambda root: ["tools/yolo2voc.py", root / "yolo", "-o", root / "out"],
-    "clean": lambda root: ["tools/clean.py", root / "photos", "-o", root / "out"],
+    "clean": lambda root: ["-m", "detector.clean", root / "photos", "-o", root / "out"],
     "prelabel": lambda root: ["tools/prelabel.py", "-i", root / "photos", "-o", root / "out"],
     "check_labels": lambda root: ["tools/check_labels.py", *LABELS, "-o", root / "out"],
     "crop_faces": lambda root: ["tools/crop_faces.py", *PARTS, "--out", root / "out"],

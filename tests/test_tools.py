@@ -19,7 +19,7 @@ DATA = ROOT.parent / "shared" / "data"
 
 
 TOOLS = (
-    *("add_masks", "benchmark", "check_labels", "clean", "collect"),
+    *("add_masks", "benchmark", "check_labels"),
     *("make_sample", "prelabel", "treated_faces", "val_figures", "voc2yolo", "yolo2voc"),
 )
 

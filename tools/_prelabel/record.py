@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
-from _collect.ledger import Ledger
 from detector.files import write_file
+from detector.labelling.ledger import Ledger
 
 __all__ = ["COLUMNS", "RECORD", "Entry", "digest", "in_order", "is_untouched", "untouched", "write_record"]
 

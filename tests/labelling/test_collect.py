@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import html
-import importlib
 import json
 import os
 import re
@@ -19,15 +18,16 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from types import ModuleType
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from detector import collect
+
 trustme = pytest.importorskip("trustme", reason="the played search engines need TLS certificates")
 pytest.importorskip("icrawler", reason="the extra tools is not installed")
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = [path.read_bytes() for path in sorted((ROOT / "data" / "images").glob("*.jpg"))]
 ENGINES = ("www.bing.com", "api.flickr.com", "www.google.com", "image.baidu.com")
 
@@ -131,12 +131,6 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
     server.server_close()
 
 
-@pytest.fixture
-def collect(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    return importlib.import_module("collect")
-
-
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -150,7 +144,7 @@ FLAGS = ("--pause", "0", "--min-side", "50")
 
 
 def test_each_picture_is_kept_byte_for_byte_with_its_origin(
-    web: Web, collect: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     web.results = {"nurse & doctor": [web.photo(0), web.photo(1)], "市场": [web.photo(2)]}
     out = tmp_path / "found"
@@ -173,7 +167,7 @@ def test_each_picture_is_kept_byte_for_byte_with_its_origin(
     assert [phrase["state"] for phrase in report["phrases"]] == ["no more results"] * 2
 
 
-def test_the_same_command_goes_on_and_asks_for_nothing_twice(web: Web, collect: ModuleType, tmp_path: Path) -> None:
+def test_the_same_command_goes_on_and_asks_for_nothing_twice(web: Web, tmp_path: Path) -> None:
     web.results = {"nurse": [web.photo(number) for number in range(6)]}
     out = tmp_path / "found"
     command = ["--out", str(out), "--phrase", "with_mask=nurse", *FLAGS]
@@ -188,7 +182,7 @@ def test_the_same_command_goes_on_and_asks_for_nothing_twice(web: Web, collect: 
     assert len(pictures(out)) == 5
 
 
-def test_what_is_no_picture_is_not_kept_and_not_asked_for_again(web: Web, collect: ModuleType, tmp_path: Path) -> None:
+def test_what_is_no_picture_is_not_kept_and_not_asked_for_again(web: Web, tmp_path: Path) -> None:
     def endless(handler: BaseHTTPRequestHandler, _: str) -> None:
         handler.send_response(200)
         handler.end_headers()
@@ -229,7 +223,7 @@ def test_what_is_no_picture_is_not_kept_and_not_asked_for_again(web: Web, collec
     assert web.asked("bad.example") == ["/busy.jpg"]  # that may have been for now
 
 
-def test_small_pictures_are_left(web: Web, collect: ModuleType, tmp_path: Path) -> None:
+def test_small_pictures_are_left(web: Web, tmp_path: Path) -> None:
     web.results = {"nurse": [web.photo(0)]}
     out = tmp_path / "found"
     assert collect.main(["--out", str(out), "--phrase", "a=nurse", "--pause", "0", "--min-side", "5000"]) == 0
@@ -237,7 +231,7 @@ def test_small_pictures_are_left(web: Web, collect: ModuleType, tmp_path: Path) 
     assert rows(out / "provenance.csv") == []
 
 
-def test_a_picture_that_lies_there_already_is_never_replaced(web: Web, collect: ModuleType, tmp_path: Path) -> None:
+def test_a_picture_that_lies_there_already_is_never_replaced(web: Web, tmp_path: Path) -> None:
     web.results = {"nurse": [web.photo(0)]}
     out = tmp_path / "found"
     command = ["--out", str(out), "--phrase", "a=nurse", *FLAGS]
@@ -252,9 +246,7 @@ def test_a_picture_that_lies_there_already_is_never_replaced(web: Web, collect: 
     assert (out / new["file"]).read_bytes() == PHOTOS[0]
 
 
-def test_a_folder_of_something_else_is_refused(
-    web: Web, collect: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_of_something_else_is_refused(web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").touch()
     assert collect.main(["--out", str(tmp_path / "mine"), "--phrase", "a=b"]) == 2
@@ -262,7 +254,7 @@ def test_a_folder_of_something_else_is_refused(
     assert web.log == []
 
 
-def test_between_two_requests_to_a_host_there_is_a_pause(web: Web, collect: ModuleType, tmp_path: Path) -> None:
+def test_between_two_requests_to_a_host_there_is_a_pause(web: Web, tmp_path: Path) -> None:
     web.results = {"nurse": [web.photo(0), web.photo(1), web.photo(2, "other.example")]}
     flags = ["--pause", "0.4", "--min-side", "50", "--max", "3"]
     assert collect.main(["--out", str(tmp_path / "found"), "--phrase", "a=nurse", *flags]) == 0
@@ -271,9 +263,7 @@ def test_between_two_requests_to_a_host_there_is_a_pause(web: Web, collect: Modu
     assert times["other.example/2.jpg"] - times["images.example/1.jpg"] < 0.4
 
 
-def test_a_dry_run_sends_and_writes_nothing(
-    web: Web, collect: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_dry_run_sends_and_writes_nothing(web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert collect.main(["--out", str(tmp_path / "found"), "--dry-run", "--max", "7"]) == 0
     assert web.log == []
     assert not (tmp_path / "found").exists()
@@ -282,9 +272,7 @@ def test_a_dry_run_sends_and_writes_nothing(
     assert "without_mask: " in printed
 
 
-def test_the_licence_is_asked_of_the_engine(
-    web: Web, collect: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_licence_is_asked_of_the_engine(web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     web.results = {"nurse": [web.photo(0)]}
     command = ["--out", str(tmp_path / "found"), "--phrase", "a=nurse", "--licence", "publicdomain", *FLAGS]
     assert collect.main(command) == 0
@@ -295,7 +283,7 @@ def test_the_licence_is_asked_of_the_engine(
 
 
 def test_flickr_states_the_page_and_the_licence_of_each_picture(
-    web: Web, collect: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     web.results = {"nurse": [web.photo(0), web.photo(1)]}
     flags = ["--phrase", "a=nurse", "--engine", "flickr", "--licence", "commercial"]
@@ -314,7 +302,7 @@ def test_flickr_states_the_page_and_the_licence_of_each_picture(
 
 @pytest.mark.parametrize("engine", ["bing", "google", "baidu"])
 def test_a_page_that_icrawler_cannot_read_is_said(
-    engine: str, web: Web, collect: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    engine: str, web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     web.answers |= dict.fromkeys(ENGINES, b'{"antiFlag": 1, "message": "Forbid spider access"}')
     assert collect.main(["--out", str(tmp_path / "found"), "--phrase", "a=nurse", "--engine", engine, *FLAGS]) == 1
@@ -324,7 +312,7 @@ def test_a_page_that_icrawler_cannot_read_is_said(
 
 
 def test_without_internet_it_says_so_in_one_line_and_leaves_nothing(
-    web: Web, collect: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # nobody listens there
     assert collect.main(["--out", str(tmp_path / "found"), "--phrase", "a=nurse"]) == 2
@@ -337,7 +325,7 @@ def test_without_internet_it_says_so_in_one_line_and_leaves_nothing(
 
 
 def test_a_connection_that_is_lost_on_the_way_ends_the_run_and_keeps_what_is_there(
-    web: Web, collect: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def hang_up(handler: BaseHTTPRequestHandler, _: str) -> None:
         handler.connection.close()
@@ -353,7 +341,7 @@ def test_a_connection_that_is_lost_on_the_way_ends_the_run_and_keeps_what_is_the
 
 
 def test_an_engine_that_has_enough_of_us_ends_the_run(
-    web: Web, collect: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     web.answers["www.bing.com"] = 429
     assert collect.main(["--out", str(tmp_path / "found"), "--phrase", "a=nurse", *FLAGS]) == 2
@@ -369,7 +357,7 @@ def test_an_engine_that_has_enough_of_us_ends_the_run(
     ],
 )
 def test_a_list_of_phrases_that_makes_no_sense_is_refused(
-    text: str, message: str, collect: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "my.txt").write_text(text)
     assert collect.main(["--out", str(tmp_path / "found"), "--phrases", str(tmp_path / "my.txt")]) == 2
@@ -383,7 +371,7 @@ def test_after_ctrl_c_table_and_files_agree_and_the_same_command_goes_on(web: We
     web.results = {"nurse": [web.photo(number) for number in range(12)]}
     out = tmp_path / "found"
     flags = ["--phrase", "a=nurse", "--pause", "0.2", "--min-side", "50", "--max", "12"]
-    command = [sys.executable, "tools/collect.py", "--out", str(out), *flags]
+    command = [sys.executable, "-m", "detector.collect", "--out", str(out), *flags]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None and len(web.asked("images.example")) < 4:
@@ -397,6 +385,6 @@ def test_after_ctrl_c_table_and_files_agree_and_the_same_command_goes_on(web: We
         path.relative_to(out).as_posix() for path in (out / "images").rglob("*.*")
     )
     flags[3] = "0"
-    done = subprocess.run(command[:4] + flags, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command[:5] + flags, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
     assert "12 a" in done.stdout
     assert pictures(out) == sorted(PHOTOS[:12])

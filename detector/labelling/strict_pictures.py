@@ -19,9 +19,9 @@ import pillow_heif
 import simplejpeg
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from _clean.damage import is_shifted
-from _clean.same_picture import SIDE, Grey
 from detector.errors import SourceError
+from detector.labelling.damage import is_shifted
+from detector.labelling.same_picture import SIDE, Grey
 from detector.media import images
 from detector.media.image_header import ImageHeader, read_header
 

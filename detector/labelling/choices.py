@@ -1,4 +1,4 @@
-"""What the flags of tools/collect.py offer."""
+"""What the flags of mask-detector collect offer."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from _clean import pictures
-from _collect.engines import Found, SearchEngine
-from _collect.ledger import Ledger
-from _collect.phrases import Phrases
-from _collect.web import NETWORK_ERRORS, NotCollectedError, download, reason
 from detector.data.progress import Progress, silent
 from detector.errors import OutputError, SourceError
 from detector.files import alone, make_folder, write_file, write_free
+from detector.labelling import strict_pictures as pictures
+from detector.labelling.download import NETWORK_ERRORS, NotCollectedError, download, reason
+from detector.labelling.ledger import Ledger
+from detector.labelling.phrases import Phrases
+from detector.labelling.search import Found, SearchEngine
 from detector.staging import sweep, uninterrupted
 
 __all__ = ["Collection", "Limits", "Outcome", "collect", "outcomes_of"]

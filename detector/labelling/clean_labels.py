@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from _clean.files import IMAGES, LABELS, UNREADABLE, UNUSED_LABELS, copy_file
-from _clean.report import Report
 from detector.data import voc
 from detector.errors import AnnotationError
+from detector.labelling.clean_files import IMAGES, LABELS, UNREADABLE, UNUSED_LABELS, copy_file
+from detector.labelling.clean_report import Report
 
 __all__ = ["find_labels", "take_labels"]
 

@@ -14,16 +14,16 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from _clean import pictures
-from _clean.comparing import Comparer, read_picture
-from _clean.duplicates import Copy, Hash, group, perceptual_hash
-from _clean.files import DUPLICATES, IMAGES, UNREADABLE, check_out, copy_file, find_files, new_names
-from _clean.labels import find_labels, take_labels
-from _clean.report import Aside, Kept, Report
-from _clean.sheet import contact_sheet
 from detector.data.progress import Progress, silent
 from detector.errors import SourceError
 from detector.files import new_folder
+from detector.labelling import strict_pictures as pictures
+from detector.labelling.clean_files import DUPLICATES, IMAGES, UNREADABLE, check_out, copy_file, find_files, new_names
+from detector.labelling.clean_labels import find_labels, take_labels
+from detector.labelling.clean_report import Aside, Kept, Report
+from detector.labelling.clean_sheet import contact_sheet
+from detector.labelling.comparing import Comparer, read_picture
+from detector.labelling.duplicates import Copy, Hash, group, perceptual_hash
 from detector.media import images
 
 __all__ = ["clean"]

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from _clean.same_picture import Grey
 from detector.data.progress import Progress
+from detector.labelling.same_picture import Grey
 
 __all__ = ["Compare", "Copy", "Hash", "group", "perceptual_hash"]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from _clean import pictures
-from _clean.same_picture import MAX_DIFFERENT, Grey, difference
 from detector.detections import Detections
 from detector.engines import Engine, load_engine
+from detector.labelling import strict_pictures as pictures
+from detector.labelling.same_picture import MAX_DIFFERENT, Grey, difference
 
 __all__ = ["Comparer", "read_picture"]
 

@@ -19,9 +19,9 @@ import requests
 from icrawler import Crawler
 from icrawler.builtin import BaiduImageCrawler, BingImageCrawler, FlickrImageCrawler, GoogleImageCrawler
 
-from _collect.choices import LICENCES
-from _collect.web import NETWORK_ERRORS, be_polite, reason
 from detector.errors import SourceError
+from detector.labelling.choices import LICENCES
+from detector.labelling.download import NETWORK_ERRORS, be_polite, reason
 
 __all__ = ["Found", "SearchEngine"]
 

@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from _collect.choices import ENGINES, LICENCES
-from _collect.phrases import DEFAULT_PHRASES, Phrases, class_and_phrase, merge, read_phrases
 from detector import _cli
 from detector.errors import MissingExtraError
+from detector.labelling.choices import ENGINES, LICENCES
+from detector.labelling.phrases import DEFAULT_PHRASES, Phrases, class_and_phrase, merge, read_phrases
 
 if TYPE_CHECKING:
-    from _collect.collecting import Collection, Outcome
+    from detector.labelling.collecting import Collection, Outcome
 
 EXAMPLES = """\
-  python tools/collect.py --out found --dry-run
+  mask-detector collect --out found --dry-run
       what would be searched for; nothing is sent
-  python tools/collect.py --out found --max 50 --licence creativecommons
-      50 pictures for each phrase of tools/_collect/phrases.txt
-  python tools/collect.py --out found --phrase "with_mask=nurse at work" --phrase "without_mask=people at a market"
-  python tools/collect.py --out found --phrases my.txt
+  mask-detector collect --out found --max 50 --licence creativecommons
+      50 pictures for each phrase of the list that comes along
+  mask-detector collect --out found --phrase "with_mask=nurse at work" --phrase "without_mask=people at a market"
+  mask-detector collect --out found --phrases my.txt
       my.txt has a class in brackets, then a phrase a line:
           [with_mask]
           nurse at work
@@ -31,7 +31,7 @@ EXAMPLES = """\
 
 found/images/CLASS has the files as they were downloaded, found/provenance.csv for each its address, date, phrase and
 size, found/skipped.csv the addresses that gave no picture and why. Ctrl-C at any time: the same command goes on where
-it stopped. Afterwards: python tools/clean.py found/images --out photos
+it stopped. Afterwards: mask-detector clean found/images --out photos
 
 The class is what was searched for, not a label: look at every picture when you label it.
 
@@ -55,10 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``python tools/collect.py``."""
-    parser = _cli.make_parser(
-        "tools/collect.py", "Collect pictures by search phrase, and where each of them is from.", EXAMPLES
-    )
+    """The flags of ``mask-detector collect``."""
+    parser = _cli.make_parser("collect", "Collect pictures by search phrase, and where each of them is from.", EXAMPLES)
     parser.add_argument(
         *("--out", "-o"), type=Path, required=True, metavar="DIR", help="folder; one of an earlier run is added to"
     )
@@ -84,8 +82,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _command(args: argparse.Namespace) -> int:
     try:
-        from _collect.collecting import Collection, Limits, collect, outcomes_of
-        from _collect.engines import SearchEngine
+        from detector.labelling.collecting import Collection, Limits, collect, outcomes_of
+        from detector.labelling.search import SearchEngine
     except ImportError as error:
         raise MissingExtraError(error.name or "a package", "tools") from error
     with (
@@ -135,7 +133,7 @@ def _say_what_happened(outcomes: list[Outcome], collection: Collection, args: ar
         )
     counts = ", ".join(f"{count} {name}" for name, count in collection.counts().items()) or "no pictures"
     print(f"{args.out}: {counts}; where each is from: {args.out / 'provenance.csv'}")
-    print(f"next: python tools/clean.py {args.out / 'images'} --out photos")
+    print(f"next: mask-detector clean {args.out / 'images'} --out photos")
     return _cli.EXIT_PARTIAL if empty else _cli.EXIT_OK
 
 

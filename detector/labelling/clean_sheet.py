@@ -7,8 +7,8 @@ from collections.abc import Callable
 from html import escape
 from urllib.parse import quote
 
-from _clean.report import Aside, Kept, Report, describe
 from detector.data.progress import Progress
+from detector.labelling.clean_report import Aside, Kept, Report, describe
 
 __all__ = ["contact_sheet"]
 

@@ -1,4 +1,4 @@
-"""What tools/clean.py found, for people and for programs."""
+"""What mask-detector clean found, for people and for programs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Aside(Kept):
 
 @dataclass
 class Report:
-    """The outcome of :func:`_clean.cleaning.clean`.
+    """The outcome of :func:`detector.labelling.cleaning.clean`.
 
     Args:
         settings: what was asked for.

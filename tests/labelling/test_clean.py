@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib
 import io
 import json
 import os
@@ -14,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,6 +20,7 @@ import cv2
 import numpy as np
 import pytest
 
+from detector import clean
 from detector.data import voc
 from detector.media import images
 from tests.media.makers import jpeg
@@ -30,7 +29,7 @@ pytest.importorskip("simplejpeg", reason="the extra tools is not installed")
 pillow_heif = pytest.importorskip("pillow_heif", reason="the extra tools is not installed")
 from PIL import Image, features  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "data" / "images"
 SHARED = ROOT.parent / "shared" / "data"
 PORTRAIT = images.read(SAMPLE / "collins_bare.jpg")
@@ -45,19 +44,13 @@ def pillow_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def clean(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    return importlib.import_module("clean")
-
-
-@pytest.fixture
 def source(tmp_path: Path) -> Path:
     folder = tmp_path / "source"
     folder.mkdir()
     return folder
 
 
-def run(clean: ModuleType, source: Path, *flags: str) -> dict[str, Any]:
+def run(source: Path, *flags: str) -> dict[str, Any]:
     """Clean into a new folder; returns the report, with the folder as "out"."""
     out = source.parent / f"out-{len(list(source.parent.glob('out-*')))}"
     assert clean.main([str(source), "--out", str(out), *flags]) == 0
@@ -110,10 +103,10 @@ FORMATS: dict[str, tuple[bytes, images.Image]] = {
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_any_readable_format_becomes_an_upright_rgb_jpeg(name: str, clean: ModuleType, source: Path) -> None:
+def test_any_readable_format_becomes_an_upright_rgb_jpeg(name: str, source: Path) -> None:
     data, expected = FORMATS[name]
     (source / name).write_bytes(data)
-    report = run(clean, source)
+    report = run(source)
     (picture,) = report["kept"]
     written = report["out"] / "images" / f"{Path(name).stem}.jpg"
     assert picture["file"] == f"images/{written.name}"
@@ -124,7 +117,7 @@ def test_any_readable_format_becomes_an_upright_rgb_jpeg(name: str, clean: Modul
     assert (source / name).read_bytes() == data
 
 
-def test_colours_of_a_wider_range_become_those_of_a_screen(clean: ModuleType, source: Path) -> None:
+def test_colours_of_a_wider_range_become_those_of_a_screen(source: Path) -> None:
     # Linear light: the same numbers mean brighter colours. The profile is sRGB's with another curve.
     from PIL import ImageCms
 
@@ -133,16 +126,16 @@ def test_colours_of_a_wider_range_become_those_of_a_screen(clean: ModuleType, so
     profile[start : start + 32] = b"curv" + bytes(4) + (0).to_bytes(4, "big") + bytes(20)
     profile = profile.replace(b"sRGB", b"line").replace(b"s\0R\0G\0B", b"l\0i\0n\0e")
     (source / "a.png").write_bytes(pillow(np.full((80, 80, 3), 64, np.uint8), "PNG", icc_profile=bytes(profile)))
-    report = run(clean, source)
+    report = run(source)
     assert difference(images.read(report["out"] / "images/a.jpg"), np.full((80, 80, 3), 137, np.uint8)) < 4
 
 
-def test_a_good_jpeg_is_copied_byte_for_byte_and_the_source_is_never_changed(clean: ModuleType, source: Path) -> None:
+def test_a_good_jpeg_is_copied_byte_for_byte_and_the_source_is_never_changed(source: Path) -> None:
     shutil.copytree(SAMPLE, source, dirs_exist_ok=True)
     (source / "below").mkdir()
     (source / "below" / "notes.txt").write_text("mine")
     before = tree(source)
-    report = run(clean, source)
+    report = run(source)
     assert tree(source) == before
     unchanged = [picture for picture in report["kept"] if not picture["changed"]]
     assert len(unchanged) == report["counts"]["kept_unchanged"] == 26  # one is grey, one lies on its side
@@ -151,10 +144,10 @@ def test_a_good_jpeg_is_copied_byte_for_byte_and_the_source_is_never_changed(cle
     assert report["others"] == ["below/notes.txt"]
 
 
-def test_a_person_with_and_without_a_mask_is_not_a_duplicate(clean: ModuleType, source: Path) -> None:
+def test_a_person_with_and_without_a_mask_is_not_a_duplicate(source: Path) -> None:
     """The sample's pictures are made of four photographs; some differ in nothing but a mask on a small face."""
     shutil.copytree(SAMPLE, source, dirs_exist_ok=True)
-    assert run(clean, source)["groups"] == {}
+    assert run(source)["groups"] == {}
 
 
 def flipped(data: bytes) -> bytes:
@@ -210,12 +203,12 @@ if features.check("avif"):  # Pillow has it from 11.3 on
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_file_is_set_aside_with_the_reason(
-    name: str, clean: ModuleType, source: Path, capsys: pytest.CaptureFixture[str]
+    name: str, source: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make, reason = BROKEN[name]
     data = make()
     (source / name).write_bytes(data)
-    report = run(clean, source)
+    report = run(source)
     assert reason in report["unreadable"][name]
     assert report["kept"] == []
     assert (report["out"] / "aside/unreadable" / name).read_bytes() == data
@@ -223,9 +216,9 @@ def test_a_broken_file_is_set_aside_with_the_reason(
     assert capsys.readouterr().err == ""
 
 
-def test_padding_before_the_end_of_a_jpeg_is_no_damage(clean: ModuleType, source: Path) -> None:
+def test_padding_before_the_end_of_a_jpeg_is_no_damage(source: Path) -> None:
     (source / "padded.jpg").write_bytes(WHOLE[:-2] + bytes(40) + WHOLE[-2:])
-    assert kept(run(clean, source)) == ["padded.jpg"]
+    assert kept(run(source)) == ["padded.jpg"]
 
 
 def crop(picture: images.Image, left: float, top: float, right: float, bottom: float) -> images.Image:
@@ -262,12 +255,12 @@ COPIES: dict[str, Callable[[images.Image], bytes]] = {
 
 
 @pytest.mark.parametrize("how", COPIES)
-def test_a_copy_of_a_picture_is_set_aside(how: str, clean: ModuleType, source: Path) -> None:
+def test_a_copy_of_a_picture_is_set_aside(how: str, source: Path) -> None:
     (source / "a.jpg").write_bytes(WHOLE)
     (source / "b").write_bytes(COPIES[how](PORTRAIT))
     (source / "b").rename(source / ("b.webp" if how == "another_format" else "b.jpg"))
     shutil.copy(SAMPLE / "hopper_bare.jpg", source / "c.jpg")
-    report = run(clean, source)
+    report = run(source)
     (copies,) = report["groups"].values()
     assert {copies[0]["source"][0], next(iter(report["groups"]))[0]} == {"a", "b"}
     assert copies[0]["mirrored"] == (how in {"mirrored", "all_at_once"})
@@ -276,32 +269,32 @@ def test_a_copy_of_a_picture_is_set_aside(how: str, clean: ModuleType, source: P
     assert sorted(path.name for path in (report["out"] / "images").iterdir())[-1] == "c.jpg"
 
 
-def test_a_mirror_image_can_be_kept(clean: ModuleType, source: Path) -> None:
+def test_a_mirror_image_can_be_kept(source: Path) -> None:
     (source / "a.jpg").write_bytes(WHOLE)
     (source / "b.jpg").write_bytes(COPIES["mirrored"](PORTRAIT))
-    assert kept(run(clean, source, "--keep-mirrored")) == ["a.jpg", "b.jpg"]
+    assert kept(run(source, "--keep-mirrored")) == ["a.jpg", "b.jpg"]
 
 
-def test_the_best_of_a_group_is_kept(clean: ModuleType, source: Path) -> None:
+def test_the_best_of_a_group_is_kept(source: Path) -> None:
     (source / "a_grey.jpg").write_bytes(pillow(scale(PORTRAIT, 1.5), "JPEG", "L"))
     (source / "b_small.jpg").write_bytes(COPIES["smaller"](PORTRAIT))
     (source / "c_worse.jpg").write_bytes(COPIES["saved_again"](PORTRAIT))
     (source / "d_best.jpg").write_bytes(WHOLE)
     (source / "e_same.jpg").write_bytes(WHOLE)
-    report = run(clean, source)
+    report = run(source)
     assert kept(report) == ["d_best.jpg"]
     aside = {copy["source"]: copy["differs"] for copy in report["groups"]["d_best.jpg"]}
     assert list(aside) == ["a_grey.jpg", "b_small.jpg", "c_worse.jpg", "e_same.jpg"]
     assert [name for name, differs in aside.items() if differs is None] == ["e_same.jpg"]
     label(source / "b_small.xml", (256, 256))
-    assert kept(run(clean, source)) == ["b_small.jpg"]  # labels are worth more than pixels
+    assert kept(run(source)) == ["b_small.jpg"]  # labels are worth more than pixels
 
 
-def test_a_row_of_frames_each_like_the_next_is_not_one_group(clean: ModuleType, source: Path) -> None:
+def test_a_row_of_frames_each_like_the_next_is_not_one_group(source: Path) -> None:
     for step in range(13):
         shift = 0.025 * step
         (source / f"{step}.jpg").write_bytes(images.encode(crop(PORTRAIT, shift, 0, 0.3 - shift, 0), ".jpg"))
-    report = run(clean, source)
+    report = run(source)
     assert 2 <= len(report["kept"]) < 13
     for name, copies in report["groups"].items():
         assert all(abs(int(Path(copy["source"]).stem) - int(Path(name).stem)) <= 5 for copy in copies)
@@ -311,25 +304,25 @@ def label(path: Path, size: tuple[int, int], box: tuple[float, float, float, flo
     voc.write(path, voc.Annotation(f"{path.stem}.png", "images", size, (voc.Box("without_mask", *box),)))
 
 
-def test_label_files_go_with_their_images_and_are_scaled_with_them(clean: ModuleType, source: Path) -> None:
+def test_label_files_go_with_their_images_and_are_scaled_with_them(source: Path) -> None:
     (source / "sub").mkdir()
     (source / "sub" / "a.png").write_bytes(WHOLE_PNG)
     label(source / "sub" / "a.xml", (512, 512), (100, 200, 140, 260))
-    report = run(clean, source)
+    report = run(source)
     assert (report["out"] / "images/a.xml").read_bytes() == (source / "sub/a.xml").read_bytes()
     assert report["others"] == []
-    report = run(clean, source, "--max-side", "256")
+    report = run(source, "--max-side", "256")
     assert images.read(report["out"] / "images/a.jpg").shape == (256, 256, 3)
     scaled = voc.read(report["out"] / "images/a.xml")
     assert (scaled.size, scaled.boxes[0].xyxy) == ((256, 256), (50, 100, 70, 130))
 
 
-def test_a_label_file_that_cannot_be_scaled_is_set_aside(clean: ModuleType, source: Path) -> None:
+def test_a_label_file_that_cannot_be_scaled_is_set_aside(source: Path) -> None:
     (source / "a.png").write_bytes(WHOLE_PNG)
     label(source / "a.xml", (640, 480))
     (source / "b.jpg").write_bytes(b"broken")
     label(source / "b.xml", (640, 480))
-    report = run(clean, source, "--max-side", "100")
+    report = run(source, "--max-side", "100")
     assert report["labels"] == {
         "a.xml": "states 640x480, but the image had 512x512: its boxes cannot be scaled",
         "b.xml": "its image is unreadable",
@@ -339,39 +332,39 @@ def test_a_label_file_that_cannot_be_scaled_is_set_aside(clean: ModuleType, sour
     assert not (report["out"] / "images/a.xml").exists()
 
 
-def test_label_files_may_have_a_folder_of_their_own(clean: ModuleType, source: Path, tmp_path: Path) -> None:
+def test_label_files_may_have_a_folder_of_their_own(source: Path, tmp_path: Path) -> None:
     (source / "a.png").write_bytes(WHOLE_PNG)
     (source / "b.jpg").write_bytes(COPIES["smaller"](PORTRAIT))
     labels = tmp_path / "xml"
     labels.mkdir()
     for name, size in (("a.xml", (512, 512)), ("b.xml", (256, 256))):
         label(labels / name, size)
-    report = run(clean, source, "--annotations", str(labels))
+    report = run(source, "--annotations", str(labels))
     assert (report["out"] / "annotations/a.xml").read_bytes() == (labels / "a.xml").read_bytes()
     assert (report["out"] / "aside/duplicates/b.xml").read_bytes() == (labels / "b.xml").read_bytes()
 
 
-def test_no_two_pictures_get_the_same_name(clean: ModuleType, source: Path) -> None:
+def test_no_two_pictures_get_the_same_name(source: Path) -> None:
     pictures = [SAMPLE / f"{name}.jpg" for name in ("collins_bare", "hopper_bare", "pair_one_mask", "video_call_six")]
     names = ["a.png", "a.jpg", "A.jpeg", "口罩.jpg"]
     for name, picture in zip(names, pictures, strict=True):
         (source / name).write_bytes(images.encode(images.read(picture), Path(name).suffix))
     label(source / "a.xml", images.image_size(source / "a.png"))  # states a.png
-    report = run(clean, source)
+    report = run(source)
     stems = [Path(picture["file"]).stem.casefold() for picture in report["kept"]]
     assert len(set(stems)) == 4
     (labelled,) = (picture["file"] for picture in report["kept"] if picture["source"] == "a.png")
     assert (report["out"] / labelled).with_suffix(".xml").is_file()
 
 
-def test_the_contact_sheet_shows_every_group_and_needs_no_other_file(clean: ModuleType, source: Path) -> None:
+def test_the_contact_sheet_shows_every_group_and_needs_no_other_file(source: Path) -> None:
     name = "&lt;b&gt;.jpg"
     (source / "a.jpg").write_bytes(WHOLE)
     (source / name).write_bytes(COPIES["cropped"](PORTRAIT))
     (source / "c.jpg").write_bytes((SAMPLE / "hopper_bare.jpg").read_bytes())
     (source / "d.jpg").write_bytes((SAMPLE / "hopper_bare.jpg").read_bytes())
     (source / "e.jpg").write_bytes(b"broken")
-    report = run(clean, source)
+    report = run(source)
     page = (report["out"] / "sheet.html").read_text(encoding="utf-8")
     assert page.count("<section>") == len(report["groups"]) == 2
     pictures = [base64.b64decode(code) for code in re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)]
@@ -385,17 +378,17 @@ def test_the_contact_sheet_shows_every_group_and_needs_no_other_file(clean: Modu
     assert "e.jpg" in page
 
 
-def test_the_same_files_give_the_same_bytes(clean: ModuleType, source: Path) -> None:
+def test_the_same_files_give_the_same_bytes(source: Path) -> None:
     for how in ("saved_again", "smaller", "cropped", "written_on", "mirrored"):
         (source / f"{how}.jpg").write_bytes(COPIES[how](PORTRAIT))
     for path in sorted(SAMPLE.glob("*.jpg"))[-5:]:
         shutil.copy(path, source)
-    one, two = (run(clean, source, "--threads", threads) for threads in ("1", "3"))
+    one, two = (run(source, "--threads", threads) for threads in ("1", "3"))
     assert tree(one["out"]) == tree(two["out"])
 
 
 def test_a_dry_run_says_what_would_happen_and_writes_nothing(
-    clean: ModuleType, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (source / "a.jpg").write_bytes(WHOLE)
     (source / "b.jpg").write_bytes(WHOLE)
@@ -414,7 +407,7 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(
     [("full", "is there and not empty"), ("source/below", "lies inside"), ("source", "is there and not empty")],
 )
 def test_nothing_of_the_users_is_overwritten(
-    out: str, message: str, clean: ModuleType, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    out: str, message: str, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (source / "a.jpg").write_bytes(WHOLE)
     (tmp_path / "full").mkdir()
@@ -427,9 +420,7 @@ def test_nothing_of_the_users_is_overwritten(
     assert tree(tmp_path) == before
 
 
-def test_a_folder_that_is_missing_is_one_line(
-    clean: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_is_missing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert clean.main([str(tmp_path / "gone"), "--out", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == f"error: {tmp_path / 'gone'}: no such folder: check the name\n"
 
@@ -438,7 +429,7 @@ def test_a_folder_that_is_missing_is_one_line(
 def test_ctrl_c_leaves_nothing(source: Path, tmp_path: Path) -> None:
     for index in range(400):
         (source / f"{index}.jpg").symlink_to(SAMPLE / "collins_bare.jpg")
-    command = [sys.executable, "tools/clean.py", str(source), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "detector.clean", str(source), "--out", str(tmp_path / "out")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None and not list(tmp_path.glob(".*/new/out/images/*")):
@@ -449,7 +440,7 @@ def test_ctrl_c_leaves_nothing(source: Path, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
-def test_the_help_has_examples(clean: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         clean.main(["--help"])
     assert "examples:" in capsys.readouterr().out
@@ -458,7 +449,7 @@ def test_the_help_has_examples(clean: ModuleType, capsys: pytest.CaptureFixture[
 @pytest.mark.shared
 @pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real photographs are not beside this clone (see CONTRIBUTING.md)")
-def test_planted_copies_of_real_photographs_are_found_and_nothing_else(clean: ModuleType, source: Path) -> None:
+def test_planted_copies_of_real_photographs_are_found_and_nothing_else(source: Path) -> None:
     """Photographs of different groups in split.csv are different pictures."""
     import csv
 
@@ -472,7 +463,7 @@ def test_planted_copies_of_real_photographs_are_found_and_nothing_else(clean: Mo
         name = f"planted{index}_{how}.{'webp' if how == 'another_format' else 'jpg'}"
         (source / name).write_bytes(COPIES[how](images.read(path)))
         planted[name] = path.name
-    report = run(clean, source)
+    report = run(source)
     group_of = {
         copy: name for name, copies in report["groups"].items() for copy in (name, *(c["source"] for c in copies))
     }

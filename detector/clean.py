@@ -13,18 +13,18 @@ from detector import _cli
 from detector.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from _clean.report import Report
+    from detector.labelling.clean_report import Report
 
 EXAMPLES = """\
-  python tools/clean.py downloads --out photos --dry-run
+  mask-detector clean downloads --out photos --dry-run
       what would happen, and why; nothing is written
-  python tools/clean.py downloads --out photos --max-side 1280
+  mask-detector clean downloads --out photos --max-side 1280
       photos/images            upright RGB JPEGs, each picture once, longest side at most 1280 px
       photos/aside/duplicates  the other copies of a picture, converted too
       photos/aside/unreadable  files that are no picture or a damaged one
       photos/sheet.html        all groups of duplicates, to check them by eye
       photos/report.json       every file with what happened to it and why
-  python tools/clean.py data/images --annotations data/annotations --out tidy
+  mask-detector clean data/images --annotations data/annotations --out tidy
       label files go with their images (without --annotations those beside the images) and are scaled with them
 
 The source is never changed: the output is a copy. A file that is an upright RGB JPEG of the right size is copied byte
@@ -42,9 +42,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``python tools/clean.py``."""
+    """The flags of ``mask-detector clean``."""
     parser = _cli.make_parser(
-        "tools/clean.py",
+        "clean",
         "Copy the pictures of a folder as whole, upright RGB JPEGs, without duplicates.",
         EXAMPLES,
     )
@@ -65,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _command(args: argparse.Namespace) -> int:
     try:
-        from _clean.cleaning import clean
+        from detector.labelling.cleaning import clean
     except ImportError as error:
         raise MissingExtraError(error.name or "a package", "tools") from error
     began = time.monotonic()

@@ -1,0 +1,1 @@
+"""What makes pictures and labels ready to train on: collecting, cleaning, proposing, checking, drawing masks."""

@@ -1,1 +1,0 @@
-"""What tools/clean.py is made of."""

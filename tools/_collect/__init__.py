@@ -1,1 +1,0 @@
-"""What tools/collect.py is made of."""
