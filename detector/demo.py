@@ -94,7 +94,7 @@ def _serve(args: argparse.Namespace, stack: ExitStack, engine: Engine, other: En
 
     stack.enter_context(own_folder())
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it tells of every malformed upload
-    from detector.web.serve import serve  # only now: gradio looks for its folder when it is imported
+    from detector.web.server import serve  # only now: gradio looks for its folder when it is imported
 
     named = args.weights.name if args.weights else (DEFAULT_WEIGHTS if args.engine == ENGINES[0] else "two-step")
     page = build_demo(engine, other, conf=args.conf, model=named)

@@ -12,7 +12,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from detector.web.names import household, is_local
+from detector.web.hosts import household, is_local
 
 __all__ = ["BACKLOG", "bounded", "room_for_connections"]
 

@@ -20,8 +20,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detector.web.bodies import MESSAGE, UPLOAD, limit_of, message_of
+from detector.web.hosts import Names, household, is_local
 from detector.web.login import LoginBrake
-from detector.web.names import Names, household, is_local
 from detector.web.session_guard import refusal
 
 __all__ = ["Guard", "malformed"]

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from detector.web.names import household
+from detector.web.hosts import household
 
 __all__ = ["LoginBrake", "Try"]
 

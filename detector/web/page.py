@@ -16,15 +16,15 @@ import detector
 from detector.engines import Engine
 from detector.media import images
 from detector.media.draw import INK, WORDS
-from detector.web.bench import FLOOR, Bench
-from detector.web.film import MAX_BYTES, MAX_SECONDS, FilmDesk
-from detector.web.live import LiveDesk
-from detector.web.picture import BOTH, PictureDesk
-from detector.web.results import data_url
-from detector.web.store import MEGABYTE, Store
+from detector.web.answers import data_url
+from detector.web.engine_pool import FLOOR, EnginePool
+from detector.web.fields import Upload, check_inputs, picture_field, result_video, video_field
+from detector.web.picture_tab import BOTH, PictureTab
+from detector.web.sessions import OWNER, Visitors
 from detector.web.style import STYLE, hex_colour
-from detector.web.uploads import Upload, check_inputs, picture_field, result_video, video_field
-from detector.web.visitors import OWNER, Visitors
+from detector.web.uploads import MEGABYTE, Store
+from detector.web.video_tab import MAX_BYTES, MAX_SECONDS, VideoTab
+from detector.web.webcam_tab import WebcamTab
 
 __all__ = ["QUEUE", "build_demo"]
 
@@ -68,18 +68,18 @@ def build_demo(engine: Engine, other: Engine | None = None, *, conf: float | Non
         conf: where the sliders stand at first, 0 to 1; the engine's own by default.
         model: what the footer calls the network.
     """
-    conf = min(max(engine.conf if conf is None else conf, FLOOR), HIGHEST)  # before Bench lowers the engine's own
-    bench, visitors = Bench(engine, other), Visitors(Store(Path(get_upload_folder())))
+    conf = min(max(engine.conf if conf is None else conf, FLOOR), HIGHEST)  # before EnginePool lowers the engine's own
+    bench, visitors = EnginePool(engine, other), Visitors(Store(Path(get_upload_folder())))
     cleaning = None if visitors.store.own else (CLEAN_EVERY_S, KEPT_S)
     with gr.Blocks(title="Mask detector", analytics_enabled=False, delete_cache=cleaning) as demo:
         gr.HTML(STYLE + HEAD)
         with gr.Tabs():
             with gr.Tab("Picture", id="picture"):
-                _picture_tab(PictureDesk(bench, visitors), conf)
+                _picture_tab(PictureTab(bench, visitors), conf)
             with gr.Tab("Webcam", id="webcam"):
-                _webcam_tab(LiveDesk(bench), conf)
+                _webcam_tab(WebcamTab(bench), conf)
             with gr.Tab("Video", id="video"):
-                _video_tab(FilmDesk(bench, visitors), conf)
+                _video_tab(VideoTab(bench, visitors), conf)
         gr.HTML(_foot(model))
 
         def leave(request: gr.Request) -> None:
@@ -92,7 +92,7 @@ def build_demo(engine: Engine, other: Engine | None = None, *, conf: float | Non
     return demo  # type: ignore[no-any-return]
 
 
-def _picture_tab(desk: PictureDesk, at_first: float) -> None:
+def _picture_tab(desk: PictureTab, at_first: float) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             field = picture_field(
@@ -141,7 +141,7 @@ def _chosen(paths: list[Path], chosen: gr.EventData) -> Path:
     raise gr.Error("There is no such example", print_exception=False)
 
 
-def _webcam_tab(desk: LiveDesk, at_first: float) -> None:
+def _webcam_tab(desk: WebcamTab, at_first: float) -> None:
     def live(message: Any, request: gr.Request) -> dict[str, Any]:
         return desk.live(message, request.client.host if request.client else "", str(request.scope.get(OWNER, "")))
 
@@ -165,7 +165,7 @@ def _webcam_tab(desk: LiveDesk, at_first: float) -> None:
     )
 
 
-def _video_tab(desk: FilmDesk, at_first: float) -> None:
+def _video_tab(desk: VideoTab, at_first: float) -> None:
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             field = video_field(
@@ -203,7 +203,7 @@ def _thumbnails(paths: list[Path]) -> str:
     return f'<div class="examples"><p>Or an example:</p>{"".join(buttons)}</div>'
 
 
-def _controls(bench: Bench, name: str, at_first: float, *, both: bool) -> tuple[gr.Radio, gr.Slider, gr.Slider]:
+def _controls(bench: EnginePool, name: str, at_first: float, *, both: bool) -> tuple[gr.Radio, gr.Slider, gr.Slider]:
     choices = [*bench.names, *([BOTH] if both and len(bench.names) > 1 else [])]
     engine = gr.Radio(
         choices, value=choices[0], label="Engine", visible=len(choices) > 1, elem_id=f"{name}-engine",

@@ -16,9 +16,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from detector.web.bodies import MESSAGE, SESSION
-from detector.web.film import MAX_BYTES
-from detector.web.store import MEGABYTE, FullError
-from detector.web.visitors import OWNER, Visitors
+from detector.web.sessions import OWNER, Visitors
+from detector.web.uploads import MEGABYTE, FullError
+from detector.web.video_tab import MAX_BYTES
 
 __all__ = ["SessionGuard", "refusal"]
 

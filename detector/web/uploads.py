@@ -1,194 +1,196 @@
-"""Gradio's fields without its own decoding: every file is read by this package's readers, which say what is wrong.
+"""The files of a page's visitors: which of them are uploads, who holds which, how much there may be, and when they go.
 
-Gradio would open a picture with Pillow before our code sees it, and answer a damaged one with "Error".
+Gradio files an upload as ``folder/hash of its content/name``, so two visitors who send the same picture share one file.
+It is deleted when nobody holds it any more. Nothing outside this folder is ever looked at, whatever a request names.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
+import os
+import re
+import shutil
+import tempfile
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-import gradio as gr
-from gradio.data_classes import FileData, ImageData
-from pydantic import ValidationError
+from detector.errors import DetectorError
+from detector.web.folder import OWNED
 
-from detector.errors import SourceError
-from detector.media import images
-from detector.media.image_header import read_header
-from detector.media.images import Image
-from detector.web.store import Store
+__all__ = ["MEGABYTE", "ROOM", "ROOM_FOR_EACH", "FullError", "Store"]
 
-__all__ = ["MAX_MEGAPIXELS", "Upload", "check_inputs", "picture_field", "read_picture", "result_video", "video_field"]
+MEGABYTE = 2**20  # as Gradio counts, whose messages say sizes too
+ROOM = 2048 * MEGABYTE
+"""All files together, or half of what the disk has left, whichever is less."""
 
-MAX_MEGAPIXELS = 50
-"""Larger pictures are refused: many visitors share the memory. The largest phones make 50 megapixels unasked."""
+ROOM_FOR_EACH = 500 * MEGABYTE
+"""The files of one visitor."""
 
-SMALLEST_SIDE = 10
+AWAITED_S = 60.0
+"""So long an upload is kept that no page has shown yet, and one whose next part does not come."""
 
-DECODING = threading.Lock()
-"""Decoding takes up to four times what a picture takes: one visitor after the other."""
+YOUNG_S = 5.0
+"""What changed more recently may just be arriving."""
+
+HASH = re.compile("[0-9a-f]{64}")
 
 
-@dataclass(frozen=True)
-class Upload:
-    """A file that a visitor sent.
+class FullError(DetectorError):
+    """There is no room for an upload."""
+
+
+class Store:
+    """The folder of all uploads and results; safe to use from many threads.
 
     Args:
-        name: what they call it.
-        path: where Gradio put it; None if it came without a file, as ``data``.
-        data: the bytes, of a picture that a program sent in its request.
-        ours: it is an example, which stays.
+        folder: where Gradio puts uploads. A folder that is a page's own, see :mod:`detector.web.folder`, is swept of
+            everything that nobody holds; in any other, only what visitors of this page held is deleted.
     """
 
-    name: str
-    path: Path | None
-    data: bytes = b""
-    ours: bool = False
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.own = (self.folder / OWNED).is_file()
+        self._held: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._awaited: defaultdict[str, dict[str, float]] = defaultdict(dict)
+        self._results: dict[Path, str] = {}
+        self._arriving: dict[object, tuple[str, int]] = {}
+        self._lock = threading.RLock()
 
-    def read(self) -> bytes:
-        """The whole file.
+    def key(self, path: object) -> str | None:
+        """The hash of an upload's content if ``path`` is an upload that is here, else None.
+
+        The words of the path are compared first: of a path elsewhere, not even its existence is asked for.
+        """
+        if not isinstance(path, str | Path) or not (found := self._inside(str(path))):
+            return None
+        return found if HASH.fullmatch(found) else None
+
+    def owner(self, path: str) -> str | None:
+        """Whose result a path is; None if it is none."""
+        return self._results.get(self.folder / folder) if (folder := self._inside(path)) else None
+
+    def _inside(self, path: str) -> str:
+        """The name of the folder in which a file lies, "" unless that lies in the store's and the file is there."""
+        above, name = os.path.split(path)
+        base, folder = os.path.split(above)
+        if base != str(self.folder) or name in {"", ".", ".."} or folder in {"", ".", ".."}:
+            return ""
+        with suppress(OSError, ValueError):  # too long, or no text that a file system knows
+            place = Path(path)
+            return folder if place.resolve(strict=True) == place and place.is_file() else ""
+        return ""
+
+    def await_(self, paths: Iterable[str], owner: str) -> None:
+        """Uploads of ``owner`` have come: they are kept until a page holds them, for a minute."""
+        with self._lock:
+            for key in filter(None, map(self.key, paths)):
+                self._awaited[key][owner] = time.monotonic() + AWAITED_S
+
+    def hold(self, key: str, owner: str) -> None:
+        """Keep an upload until it is let go as often as it was held."""
+        with self._lock:
+            self._awaited[key].pop(owner, None)
+            self._held[key][owner] += 1
+
+    def let_go(self, key: str, owner: str) -> None:
+        """The opposite of :meth:`hold`; the next sweep deletes what nobody holds."""
+        with self._lock:
+            self._held[key][owner] -= 1
+            self._held[key] += Counter()  # only what is above zero stays
+
+    def new_result(self, owner: str) -> Path:
+        """An empty folder for the results of ``owner``, which stays until a sweep is not told to keep it."""
+        with self._lock:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            made = Path(tempfile.mkdtemp(prefix="result-", dir=self.folder))
+            self._results[made] = owner
+            return made
+
+    @contextmanager
+    def arriving(self, owner: str, size: int) -> Iterator[None]:
+        """Keep room for an upload of at most ``size`` bytes while it arrives.
 
         Raises:
-            SourceError: it is gone.
+            FullError: there is none.
         """
-        if self.path is None:
-            return self.data
+        ticket = object()
+        with self._lock:
+            self._check_room(owner, size)
+            self._arriving[ticket] = owner, size
         try:
-            return self.path.read_bytes()
-        except OSError as error:
-            raise SourceError(f"{self.name}: is no longer here ({error.strerror}): choose it again") from error
-
-
-def check_inputs(demo: gr.Blocks, store: Store) -> None:
-    """Refuse every request that names a file which is no upload, before Gradio or a field of ours looks at it.
-
-    Gradio checks the paths of files that are marked as such, and takes those of others as they come. What it keeps of
-    the values, for links that this page does not have, is emptied: it would be in memory long after the page is closed.
-    """
-    before, after = demo.preprocess_data, demo.postprocess_data
-
-    async def preprocess(function: Any, inputs: list[Any], state: Any, *others: Any, **more: Any) -> Any:
-        _check(inputs, store)
-        try:
-            return await before(function, inputs, state, *others, **more)
-        except ValidationError as error:
-            raise gr.Error("A file must be described as gradio_client does", print_exception=False) from error
-        except gr.Error as error:
-            error.print_exception = False
-            raise
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise gr.Error("The values do not fit: see /gradio_api/info", print_exception=False) from error
+            yield
         finally:
-            _empty(state, function.inputs)
+            with self._lock:
+                del self._arriving[ticket]
+                if not self._arriving and self.own:
+                    self._delete_parts(0)
 
-    async def postprocess(function: Any, outputs: Any, state: Any, *others: Any, **more: Any) -> Any:
-        try:
-            return await after(function, outputs, state, *others, **more)
-        finally:
-            _empty(state, function.outputs)
+    def _check_room(self, owner: str, size: int) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # some systems clear their temporary folder
+        sizes = {entry.name: _size(entry) for entry in os.scandir(self.folder) if entry.is_dir(follow_symlinks=False)}
+        theirs = sum(size for name, size in sizes.items() if owner in self._owners(name))
+        theirs += sum(size for other, size in self._arriving.values() if other == owner)
+        if theirs + size > ROOM_FOR_EACH:
+            raise FullError(f"You have {ROOM_FOR_EACH // MEGABYTE} MB on this page: remove files, or close other tabs")
+        everything = sum(sizes.values())
+        room = min(ROOM, (shutil.disk_usage(self.folder).free + everything) // 2)
+        if everything + sum(size for _, size in self._arriving.values()) + size > room:
+            raise FullError("There is no room for more files on this page right now: try again in a few minutes")
 
-    _replace(demo, "preprocess_data", preprocess)
-    _replace(demo, "postprocess_data", postprocess)
+    def _owners(self, name: str) -> Collection[str]:
+        if result := self._results.get(self.folder / name):
+            return {result}
+        return {*self._held.get(name, ()), *self._awaited.get(name, ())}
 
+    def sweep(self, results: Collection[Path]) -> None:
+        """Delete what nobody holds: uploads, parts of uploads that broke off, and all results but ``results``."""
+        with self._lock:
+            for folder in [each for each in self._results if each not in results]:
+                shutil.rmtree(folder, ignore_errors=True)
+                if not folder.exists():
+                    del self._results[folder]
+            now = time.monotonic()
+            for key, owners in list(self._awaited.items()):
+                self._awaited[key] = {owner: until for owner, until in owners.items() if until > now}
+            for key in {*self._held, *self._awaited, *self._uploads()}:
+                if not self._held.get(key) and not self._awaited.get(key) and self._delete(self.folder / key):
+                    self._held.pop(key, None)
+                    self._awaited.pop(key, None)
+            if self.own:
+                self._delete_parts(AWAITED_S)
 
-def _check(inputs: list[Any], store: Store) -> None:
-    pending: list[Any] = [inputs]
-    while pending:  # no recursion: a request may be nested as deep as it likes
-        value = pending.pop()
-        if isinstance(value, dict):
-            if value.get("path") is not None and store.key(value["path"]) is None:
-                raise gr.Error(f"{_named(value, 'The file')}: is not here: send it again", print_exception=False)
-            pending += value.values()
-        elif isinstance(value, list):
-            pending += value
+    def _uploads(self) -> list[str]:
+        """All that may be swept beside what this page knows of."""
+        return [each.name for each in os.scandir(self.folder) if HASH.fullmatch(each.name)] if self.own else []
 
+    def _delete(self, folder: Path) -> bool:
+        """Delete a folder with an upload, unless that is just arriving; whether it is gone."""
+        with suppress(OSError):
+            if folder.is_symlink():
+                return False
+            files = [folder, *folder.iterdir()]
+            if all(time.time() - max(file.lstat().st_ctime, file.lstat().st_mtime) > YOUNG_S for file in files):
+                for file in files[1:]:
+                    file.unlink()
+                folder.rmdir()
+        return not folder.exists()
 
-def _named(payload: dict[str, Any], otherwise: str) -> str:
-    """What a visitor calls their file: one short line of it, and no path."""
-    name = str(payload.get("orig_name") or "").replace("\\", "/").rpartition("/")[2]
-    return "".join(letter for letter in name if letter.isprintable())[:100] or otherwise
-
-
-def _empty(state: Any, fields: list[Any]) -> None:
-    for field in fields:
-        kept = getattr(state, "config_values", {}).get(field._id, {})
-        kept.get("props", {}).pop("value", None)
-
-
-def picture_field(**settings: Any) -> gr.Image:
-    """An image field, set up as ``gr.Image``, that hands over an :class:`Upload` or None."""
-    field = gr.Image(**settings)
-    _replace(field, "preprocess", _picture_upload)
-    return field
-
-
-def video_field(**settings: Any) -> gr.Video:
-    """A video field, set up as ``gr.Video``, that hands over an :class:`Upload` or None."""
-    field = gr.Video(**settings)
-    _replace(field, "preprocess", _video_upload)
-    return field
-
-
-def result_video(**settings: Any) -> gr.Video:
-    """Plays a video that this package has written: it needs no conversion, and no ffmpeg to find that out."""
-    field = gr.Video(**settings)
-    _replace(field, "postprocess", _written_video)
-    return field
-
-
-def _replace(field: gr.Image | gr.Video | gr.Blocks, method: str, function: Callable[..., Any]) -> None:
-    """Give one object a method of ours: for a subclass Gradio would write a .pyi file beside our source."""
-    setattr(field, method, function)
-
-
-def _picture_upload(payload: ImageData | None) -> Upload | None:
-    if payload is None:
-        return None
-    name = _named(payload.model_dump(), "picture")
-    if payload.url and payload.url.startswith("data:"):
-        try:
-            return Upload(name, None, base64.b64decode(payload.url.partition(",")[2], validate=True))
-        except binascii.Error:
-            return Upload(name, None)
-    return Upload(name, Path(payload.path)) if payload.path else None
+    def _delete_parts(self, age: float) -> None:
+        """Delete the parts of uploads, as Gradio calls them while they arrive, that have not grown for so long."""
+        for part in self.folder.glob("tmp*"):
+            with suppress(OSError):
+                if part.is_file() and time.time() - part.lstat().st_mtime >= age:
+                    part.unlink()
 
 
-def _video_upload(payload: FileData | None) -> Upload | None:
-    return Upload(_named(payload.model_dump(), "video"), Path(payload.path)) if payload and payload.path else None
-
-
-def _written_video(value: str | None) -> FileData | None:
-    return FileData(path=value, orig_name=Path(value).name) if value else None
-
-
-def read_picture(upload: Upload) -> tuple[Image, str]:
-    """Decode an upload: BGR uint8 (H, W, 3), upright, and a note on what was left out of it, often empty.
-
-    Raises:
-        SourceError: it is no picture, damaged, too large or too small.
-    """
-    with DECODING:
-        data = upload.read()
-        header = read_header(io.BytesIO(data))
-        if header.upright_size:
-            _check_size(upload.name, *header.upright_size)
-        image = images.decode(data, upload.name, max_pixels=MAX_MEGAPIXELS * 1_000_000)
-    _check_size(upload.name, image.shape[1], image.shape[0])
-    note = "This is an animation: only its first picture was looked at." if header.animated else ""
-    return image, note
-
-
-def _check_size(name: str, width: int, height: int) -> None:
-    if width * height > MAX_MEGAPIXELS * 1e6:
-        raise SourceError(
-            f"{name}: {width} x {height} pixels are too many for this page (at most {MAX_MEGAPIXELS} megapixels): "
-            "send a smaller copy, or use python -m detector.run"
-        )
-    if min(width, height) < SMALLEST_SIDE:
-        raise SourceError(f"{name}: {width} x {height} pixels are too few to show a face: send a larger picture")
+def _size(folder: os.DirEntry[str]) -> int:
+    """Bytes of the files in a folder, some of which may just be going."""
+    total = 0
+    with suppress(OSError):
+        for file in os.scandir(folder.path):
+            with suppress(OSError):
+                total += file.stat(follow_symlinks=False).st_size
+    return total

@@ -28,8 +28,8 @@ from detector.engines.face_finders.ssd import SsdFinder
 from detector.engines.kinds import Kind, kind_of
 from detector.engines.session import ModelMetadata, OnnxSession
 from detector.media import image_header, images
-from detector.web.bench import Bench
-from detector.web.live import LiveDesk
+from detector.web.engine_pool import EnginePool
+from detector.web.webcam_tab import WebcamTab
 from tests.engines import networks
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -230,5 +230,5 @@ def _shipped() -> list[tuple[Kind, bytes, list[int]]]:
 
 
 @cache
-def _desk() -> LiveDesk:
-    return LiveDesk(Bench(SingleStage(seeds("network")[0], device="cpu", threads=1)), viewers=10**9)
+def _desk() -> WebcamTab:
+    return WebcamTab(EnginePool(SingleStage(seeds("network")[0], device="cpu", threads=1)), viewers=10**9)

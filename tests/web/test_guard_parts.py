@@ -18,9 +18,9 @@ from starlette.datastructures import Headers
 from detector.errors import SourceError
 from detector.web import login as login_module
 from detector.web.bodies import message_of
-from detector.web.live import MAX_SIDE, _jpeg_size
+from detector.web.hosts import Names, host_name, household, is_local
 from detector.web.login import ADDRESSES, BURST, FREE, LoginBrake
-from detector.web.names import Names, host_name, household, is_local
+from detector.web.webcam_tab import MAX_SIDE, _jpeg_size
 
 TREES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -188,9 +188,9 @@ def test_who_is_taken_for_one_person(address: str, home: str, local: bool) -> No
 
 
 def test_of_one_address_half_the_places_of_the_live_view_are_taken_at_most() -> None:
-    from detector.web.live import LiveDesk
+    from detector.web.webcam_tab import WebcamTab
 
-    desk: Any = LiveDesk(bench=None, viewers=4)  # type: ignore[arg-type]
+    desk: Any = WebcamTab(bench=None, viewers=4)  # type: ignore[arg-type]
     for number in range(5):
         for address in ("203.0.113.5", "127.0.0.1"):
             desk.live({"viewer": f"{address} {number}"}, address)

@@ -8,8 +8,8 @@ import pytest
 from detector.detections import Detections
 from detector.errors import SourceError
 from detector.media.frames import Frame
-from detector.web.film import FILM_SIDE, _film_size
-from detector.web.uploads import MAX_MEGAPIXELS, Upload, read_picture
+from detector.web.fields import MAX_MEGAPIXELS, Upload, read_picture
+from detector.web.video_tab import FILM_SIDE, _film_size
 from tests.media.bombs import PNG, bmp_of, gif_of, jp2_of, moving, png_header, tiff_of
 
 LARGE = {

@@ -19,13 +19,13 @@ from detector.errors import SourceError
 from detector.media import images
 from detector.media.frames import Frame
 from detector.media.sinks import VideoSink
-from detector.web import bench as bench_module
-from detector.web.bench import FLOOR, Bench, BusyError, narrowed
-from detector.web.film import FilmDesk, timeline
-from detector.web.live import LiveDesk
-from detector.web.store import Store
-from detector.web.uploads import Upload, read_picture
-from detector.web.visitors import Visitors
+from detector.web import engine_pool
+from detector.web.engine_pool import FLOOR, BusyError, EnginePool, filter_detections
+from detector.web.fields import Upload, read_picture
+from detector.web.sessions import Visitors
+from detector.web.uploads import Store
+from detector.web.video_tab import VideoTab, timeline
+from detector.web.webcam_tab import WebcamTab
 from detector.web.words import sentence
 
 from .conftest import ROOT
@@ -34,9 +34,9 @@ SIX = ROOT / "data/images/video_call_six.jpg"
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def bench() -> Iterator[EnginePool]:
     with load_engine() as engine:
-        yield Bench(engine)
+        yield EnginePool(engine)
 
 
 def faces(*rows: tuple[float, float, float, float, float, int]) -> Detections:
@@ -59,25 +59,25 @@ def test_a_sentence_says_what_was_found(classes: list[int], words: str) -> None:
     assert sentence(faces(*((0, 0, 9, 9, 0.9, kind) for kind in classes))) == words
 
 
-def test_thresholds_act_on_what_was_found_as_the_engine_would(bench: Bench) -> None:
+def test_thresholds_act_on_what_was_found_as_the_engine_would(bench: EnginePool) -> None:
     image = images.read(SIX)
     found = bench.look(image, "One pass").found
     with load_engine(conf=0.5, iou=0.4) as engine:
         expected = engine(image)
-    again = narrowed(found, 0.5, 0.4)
+    again = filter_detections(found, 0.5, 0.4)
     np.testing.assert_allclose(again.xyxy, expected.xyxy, atol=1e-3)
     assert again.names == expected.names
 
 
 def test_of_two_boxes_on_one_face_the_surer_stays() -> None:
     found = faces((0, 0, 10, 10, 0.9, 0), (0, 0, 10, 8, 0.8, 1), (50, 50, 60, 60, 0.3, 1))
-    assert narrowed(found, 0.0, 0.9).confidence.tolist() == pytest.approx([0.9, 0.8, 0.3])
-    assert narrowed(found, 0.0, 0.6).confidence.tolist() == pytest.approx([0.9, 0.3])
-    assert len(narrowed(found, 0.95, 0.6)) == 0
+    assert filter_detections(found, 0.0, 0.9).confidence.tolist() == pytest.approx([0.9, 0.8, 0.3])
+    assert filter_detections(found, 0.0, 0.6).confidence.tolist() == pytest.approx([0.9, 0.3])
+    assert len(filter_detections(found, 0.95, 0.6)) == 0
 
 
 def test_one_visitor_too_many_is_turned_away_and_a_video_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_module, "WAITING", 1)
+    monkeypatch.setattr(engine_pool, "WAITING", 1)
     entered, go_on = threading.Event(), threading.Event()
 
     class Slow:
@@ -89,7 +89,7 @@ def test_one_visitor_too_many_is_turned_away_and_a_video_waits(monkeypatch: pyte
             assert go_on.wait(10)
             return Detections.empty()
 
-    slow = Bench(_as_engine(Slow()))
+    slow = EnginePool(_as_engine(Slow()))
     assert slow.names == ("Two steps",)
     picture = np.zeros((8, 8, 3), np.uint8)
     first = threading.Thread(target=slow.look, args=(picture, ""))
@@ -115,16 +115,16 @@ def message(viewer: str, **others: object) -> dict[str, Any]:
     return {"viewer": viewer, "jpeg": jpeg, "conf": 0.25, "engine": "One pass", **others}
 
 
-def test_a_camera_picture_is_answered_with_its_faces(bench: Bench) -> None:
-    answer = LiveDesk(bench).live(message("anna"))
+def test_a_camera_picture_is_answered_with_its_faces(bench: EnginePool) -> None:
+    answer = WebcamTab(bench).live(message("anna"))
     assert (answer["words"], answer["masked"], answer["bare"]) == ("6 faces: 3 with a mask, 3 without", 3, 3)
     assert len(answer["faces"]) == 6
     assert all(len(face) == 6 for face in answer["faces"])
-    assert LiveDesk(bench).live(message("anna", conf=0.95))["faces"] == []
+    assert WebcamTab(bench).live(message("anna", conf=0.95))["faces"] == []
 
 
-def test_viewers_wait_for_a_place_and_stop_after_a_while(bench: Bench) -> None:
-    desk = LiveDesk(bench, viewers=1, time_limit=0.5)
+def test_viewers_wait_for_a_place_and_stop_after_a_while(bench: EnginePool) -> None:
+    desk = WebcamTab(bench, viewers=1, time_limit=0.5)
     assert desk.live(message("anna"))["left"] <= 0.5
     assert "1 people are watching" in desk.live(message("ben"))["wait"]
     desk._viewings["anna"].began -= 1
@@ -138,9 +138,9 @@ def test_viewers_wait_for_a_place_and_stop_after_a_while(bench: Bench) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"jpeg": "no base64!"}, {"jpeg": None}, {"jpeg": "A" * 3_000_000}, {"jpeg": "AAAA"}, {}]
 )
-def test_a_camera_picture_that_is_none_ends_the_view(wrong: dict[str, Any], bench: Bench) -> None:
+def test_a_camera_picture_that_is_none_ends_the_view(wrong: dict[str, Any], bench: EnginePool) -> None:
     sent = message("anna", **wrong) if wrong else {"viewer": "anna"}
-    assert set(LiveDesk(bench).live(sent)) == {"over"}
+    assert set(WebcamTab(bench).live(sent)) == {"over"}
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tif"])
@@ -156,7 +156,7 @@ def test_a_picture_that_is_gone_is_asked_for_again(tmp_path: Path) -> None:
         read_picture(Upload("door.jpg", tmp_path / "door.jpg"))
 
 
-def watch(desk: FilmDesk, path: Path, *, stop_after: float | None = None) -> tuple[Any, ...]:
+def watch(desk: VideoTab, path: Path, *, stop_after: float | None = None) -> tuple[Any, ...]:
     """The video tab's answer."""
     request: Any = SimpleNamespace(session_hash="anna")
     said: list[Any] = []
@@ -179,14 +179,14 @@ def write_video(path: Path, frames: int, fps: int, side: int = 64) -> Path:
     return path
 
 
-def test_a_video_that_is_too_long_is_refused_at_once(bench: Bench, tmp_path: Path) -> None:
-    words, film, _, _ = watch(FilmDesk(bench, Visitors(Store(tmp_path))), write_video(tmp_path / "day.mp4", 200, 1))
+def test_a_video_that_is_too_long_is_refused_at_once(bench: EnginePool, tmp_path: Path) -> None:
+    words, film, _, _ = watch(VideoTab(bench, Visitors(Store(tmp_path))), write_video(tmp_path / "day.mp4", 200, 1))
     assert "200 seconds are too long for this page (at most 120)" in words
     assert film is None
 
 
-def test_a_video_that_is_stopped_shows_what_was_done(bench: Bench, tmp_path: Path) -> None:
-    desk = FilmDesk(bench, Visitors(Store(tmp_path / "uploads")))
+def test_a_video_that_is_stopped_shows_what_was_done(bench: EnginePool, tmp_path: Path) -> None:
+    desk = VideoTab(bench, Visitors(Store(tmp_path / "uploads")))
     words, film, chart, _ = watch(desk, write_video(tmp_path / "door.mp4", 30, 10), stop_after=0)
     assert "1 frame: no face found" in words
     assert "Stopped at 0:00" in words
@@ -202,5 +202,5 @@ def test_a_timeline_keeps_the_most_faces_of_each_moment() -> None:
     assert "1:15" in chart
 
 
-def test_the_floor_of_the_sliders_is_what_the_engines_keep(bench: Bench) -> None:
+def test_the_floor_of_the_sliders_is_what_the_engines_keep(bench: EnginePool) -> None:
     assert all(engine.conf == FLOOR for engine in bench._engines.values())

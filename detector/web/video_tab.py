@@ -22,13 +22,13 @@ from detector.media.frames import Frame, Source
 from detector.media.outputs import Annotator
 from detector.media.sinks import CsvSink, VideoSink
 from detector.media.video import VideoSource
-from detector.web.bench import Bench, narrowed
-from detector.web.results import problem
-from detector.web.store import MEGABYTE
-from detector.web.uploads import Upload
-from detector.web.visitors import Visitor, Visitors, owner_of
+from detector.web.answers import problem
+from detector.web.engine_pool import EnginePool, filter_detections
+from detector.web.fields import Upload
+from detector.web.sessions import Visitor, Visitors, owner_of
+from detector.web.uploads import MEGABYTE
 
-__all__ = ["MAX_BYTES", "MAX_SECONDS", "MAX_SIDE", "FilmDesk", "timeline"]
+__all__ = ["MAX_BYTES", "MAX_SECONDS", "MAX_SIDE", "VideoTab", "timeline"]
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ Counts = list[tuple[float, int, int]]
 """Of each frame: seconds, faces with a mask, faces without."""
 
 
-class FilmDesk:
+class VideoTab:
     """Answers the video tab's events.
 
     Args:
@@ -67,7 +67,7 @@ class FilmDesk:
         visitors: who keeps which video.
     """
 
-    def __init__(self, bench: Bench, visitors: Visitors) -> None:
+    def __init__(self, bench: EnginePool, visitors: Visitors) -> None:
         self.bench, self.visitors = bench, visitors
 
     def take(self, upload: Upload | None, request: gr.Request) -> Answer:
@@ -130,7 +130,7 @@ class FilmDesk:
                         break
                     if not counts:
                         _check_side(frame, upload.name)
-                    found = narrowed(self.bench.look(frame.image, engine, patient=True).found, *limits)
+                    found = filter_detections(self.bench.look(frame.image, engine, patient=True).found, *limits)
                     video.write(*_film_size(frame, found))
                     rows.write(frame, found)
                     counts.append((frame.time or 0.0, found.count("with_mask"), found.count("without_mask")))

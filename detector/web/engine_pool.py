@@ -14,7 +14,7 @@ from detector.engines import Engine, SingleStage
 from detector.errors import DetectorError
 from detector.media.images import Image
 
-__all__ = ["FLOOR", "Bench", "BusyError", "Look", "narrowed", "title_of"]
+__all__ = ["FLOOR", "BusyError", "EnginePool", "Look", "filter_detections", "title_of"]
 
 FLOOR = 0.1
 """The least confidence that a slider can ask for; the engines keep all above it, so that a slider needs no engine."""
@@ -40,7 +40,7 @@ class Look:
     seconds: float
 
 
-class Bench:
+class EnginePool:
     """The engines by the names that people read; one picture at a time, so that they do not slow each other down.
 
     Args:
@@ -87,7 +87,7 @@ def title_of(engine: Engine) -> str:
     return "One pass" if isinstance(engine, SingleStage) else "Two steps"
 
 
-def narrowed(found: Detections, conf: float, overlap: float) -> Detections:
+def filter_detections(found: Detections, conf: float, overlap: float) -> Detections:
     """The faces that are at least this sure, none overlapping a surer one by more than ``overlap`` (IoU, 0 to 1)."""
     sure = found[found.confidence >= conf]
     xywh = np.concatenate([sure.xyxy[:, :2], sure.xyxy[:, 2:] - sure.xyxy[:, :2]], axis=1)

@@ -13,12 +13,12 @@ from detector.errors import DetectorError
 from detector.media.frames import Frame
 from detector.media.images import Image
 from detector.media.records import rows
-from detector.web.bench import Bench, Look, narrowed
-from detector.web.results import Panel, answer, problem, shown
-from detector.web.uploads import Upload, read_picture
-from detector.web.visitors import Visitors, owner_of
+from detector.web.answers import Panel, answer, problem, shown
+from detector.web.engine_pool import EnginePool, Look, filter_detections
+from detector.web.fields import Upload, read_picture
+from detector.web.sessions import Visitors, owner_of
 
-__all__ = ["BOTH", "PictureDesk"]
+__all__ = ["BOTH", "PictureTab"]
 
 BOTH = "Both, side by side"
 
@@ -41,7 +41,7 @@ class _Picture:
     looks: dict[str, Look] = field(default_factory=dict)
 
 
-class PictureDesk:
+class PictureTab:
     """Answers the picture tab's events.
 
     Args:
@@ -49,7 +49,7 @@ class PictureDesk:
         visitors: who keeps which picture.
     """
 
-    def __init__(self, bench: Bench, visitors: Visitors) -> None:
+    def __init__(self, bench: EnginePool, visitors: Visitors) -> None:
         self.bench, self.visitors = bench, visitors
 
     def take(self, upload: Upload | None, engine: str, conf: float, overlap: float, request: gr.Request) -> Answer:
@@ -92,7 +92,7 @@ class PictureDesk:
     def _answer(self, picture: _Picture, engine: str, conf: float, overlap: float) -> Answer:
         chosen = {name: picture.looks[name] for name in self._names(engine)}
         panels = [
-            Panel(name, picture.image, picture.scale, narrowed(look.found, conf, overlap), look.seconds)
+            Panel(name, picture.image, picture.scale, filter_detections(look.found, conf, overlap), look.seconds)
             for name, look in chosen.items()
         ]
         name = picture.upload.name

@@ -19,11 +19,11 @@ from detector.detections import CLASSES
 from detector.engines import DEFAULT_CONF
 from detector.errors import DetectorError, SourceError
 from detector.media import images
-from detector.web.bench import Bench, BusyError, narrowed
-from detector.web.names import household, is_local
+from detector.web.engine_pool import BusyError, EnginePool, filter_detections
+from detector.web.hosts import household, is_local
 from detector.web.words import sentence
 
-__all__ = ["TIME_LIMIT_S", "VIEWERS", "LiveDesk"]
+__all__ = ["TIME_LIMIT_S", "VIEWERS", "WebcamTab"]
 
 VIEWERS = 8
 """Who can watch at once; a further one waits until somebody stops."""
@@ -52,7 +52,7 @@ class _Viewing:
     busy: bool = False
 
 
-class LiveDesk:
+class WebcamTab:
     """Answers the live view's pictures.
 
     Args:
@@ -61,7 +61,7 @@ class LiveDesk:
         time_limit: seconds after which a view stops.
     """
 
-    def __init__(self, bench: Bench, viewers: int = VIEWERS, time_limit: float = TIME_LIMIT_S) -> None:
+    def __init__(self, bench: EnginePool, viewers: int = VIEWERS, time_limit: float = TIME_LIMIT_S) -> None:
         self.bench, self.viewers, self.time_limit = bench, viewers, time_limit
         self._viewings: dict[str, _Viewing] = {}
         self._over: dict[str, float] = {}
@@ -87,7 +87,7 @@ class LiveDesk:
             with self._admit(f"{visitor}/{viewer}" if visitor else viewer, household(address)) as left:
                 image = _decode(message.get("jpeg"))
                 look = self.bench.look(image, str(message.get("engine", "")))
-                found = narrowed(look.found, _fraction(message.get("conf")), OVERLAP)
+                found = filter_detections(look.found, _fraction(message.get("conf")), OVERLAP)
         except SourceError as error:
             return {"over": str(error)}
         except DetectorError as error:

@@ -22,11 +22,11 @@ from starlette.middleware import Middleware
 
 from detector.errors import SourceError
 from detector.web.connections import BACKLOG, bounded, room_for_connections
-from detector.web.film import MAX_BYTES
 from detector.web.guard import Guard, malformed
-from detector.web.names import Names
+from detector.web.hosts import Names
 from detector.web.session_guard import SessionGuard
-from detector.web.visitors import Visitors
+from detector.web.sessions import Visitors
+from detector.web.video_tab import MAX_BYTES
 
 __all__ = ["Served", "serve"]
 

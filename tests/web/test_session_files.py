@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from detector.web import store as store_module
-from detector.web import visitors as visitors_module
+from detector.web import sessions as sessions_module
+from detector.web import uploads
 from detector.web.folder import OWNED
-from detector.web.store import FullError, Store
-from detector.web.visitors import Visitors
+from detector.web.sessions import Visitors
+from detector.web.uploads import FullError, Store
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_young(monkeypatch: pytest.MonkeyPatch) -> None:
     """In these tests a file is not taken for one that is just arriving."""
-    monkeypatch.setattr(store_module, "YOUNG_S", 0)
+    monkeypatch.setattr(uploads, "YOUNG_S", 0)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_an_upload_that_no_page_shows_goes_after_a_minute(place: Path, monkeypat
 
 
 def test_what_is_just_arriving_is_not_swept(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "YOUNG_S", 60)
+    monkeypatch.setattr(uploads, "YOUNG_S", 60)
     path, part = upload(place), place / "tmpabc"
     part.touch()
     Visitors(Store(place)).sweep()
@@ -187,7 +187,7 @@ def test_a_program_that_is_away_is_forgotten(place: Path, monkeypatch: pytest.Mo
     visitors, path = Visitors(Store(place)), upload(place)
     hold(visitors, "a program", path)
     now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + visitors_module.AWAY_S + 1)
+    monkeypatch.setattr(time, "monotonic", lambda: now + sessions_module.AWAY_S + 1)
     visitors.sweep()
     assert len(visitors) == 0
     assert not path.exists()
@@ -243,8 +243,8 @@ def test_a_result_stays_until_its_video_is_closed_though_the_visitor_has_left(pl
 
 
 def test_a_visitor_has_so_much_room_and_all_together_too(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "ROOM_FOR_EACH", 100)
-    monkeypatch.setattr(store_module, "ROOM", 150)
+    monkeypatch.setattr(uploads, "ROOM_FOR_EACH", 100)
+    monkeypatch.setattr(uploads, "ROOM", 150)
     store, path = Store(place), upload(place, size=60)
     store.hold(str(store.key(path)), "anna")
     with pytest.raises(FullError, match="on this page: remove files"), store.arriving("anna", 50):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from detector.web.store import Store
+from detector.web.uploads import Store
 
 __all__ = ["CALLERS", "OWNER", "PAGES", "Visitor", "Visitors", "owner_of"]
 
