@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from detector.training.results import EpochResult
-from detector.training.single_stage import last_checkpoint
+from detector.training.single_stage.yolo_training import last_checkpoint
 
 if TYPE_CHECKING:
     from tqdm import tqdm

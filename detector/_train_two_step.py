@@ -16,12 +16,12 @@ from detector.errors import TrainingError
 from detector.evaluation.labelled import load_yolo
 from detector.evaluation.regions import Regions
 from detector.scoring import MIN_SIDE
-from detector.training import two_step
-from detector.training.crop_folder import read_crop_folder
-from detector.training.crops import write_crops
-from detector.training.export import install
+from detector.training.exporter import install
 from detector.training.imagenet import BACKBONES, load_imagenet
-from detector.training.single_stage import run_folder
+from detector.training.single_stage.yolo_training import run_folder
+from detector.training.two_step import classifier_training
+from detector.training.two_step.crop_folder import read_crop_folder
+from detector.training.two_step.crop_writer import write_crops
 from detector.training.two_step_export import export_classifier
 
 __all__ = ["FLAGS", "add_flags", "train_two_step"]
@@ -57,7 +57,7 @@ def train_two_step(args: argparse.Namespace) -> int:
         progress = TrainingProgress()
         try:
             if args.resume:
-                trained = two_step.resume(run, device=args.device, progress=progress)
+                trained = classifier_training.resume(run, device=args.device, progress=progress)
             else:
                 trained = _train_new(args, run, progress)
         except KeyboardInterrupt:
@@ -75,7 +75,7 @@ def train_two_step(args: argparse.Namespace) -> int:
     return _cli.EXIT_OK
 
 
-def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) -> two_step.Trained:
+def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) -> classifier_training.Trained:
     backbone = args.backbone or BACKBONE
     weights = load_imagenet(args.start or backbone, backbone, args.runs / "pretrained")
     folder = args.crops or _cut(args, run, progress)
@@ -84,7 +84,7 @@ def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) 
         raise TrainingError(
             f"--batch {args.batch}: there are only {smallest} crops to train on: use {smallest} or less"
         )
-    settings = two_step.Settings(
+    settings = classifier_training.Settings(
         crops=str(folder.resolve()),
         backbone=backbone,
         epochs=args.epochs or EPOCHS,
@@ -92,7 +92,7 @@ def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) 
         batch=args.batch or min(BATCH, smallest),
         seed=args.seed,
     )
-    return two_step.train(settings, run, weights, device=args.device, progress=progress)
+    return classifier_training.train(settings, run, weights, device=args.device, progress=progress)
 
 
 def _cut(args: argparse.Namespace, run: Path, progress: TrainingProgress) -> Path:

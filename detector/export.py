@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detector import _cli
 from detector.media.images import list_images
-from detector.training.export import Exported, export
+from detector.training.exporter import Exported, export
 
 __all__ = ["export", "main"]
 

@@ -14,11 +14,11 @@ from detector._progress import TrainingProgress, clock, say_stopped
 from detector.engines import ENGINES, default_weights
 from detector.errors import TrainingError
 from detector.export import summary
-from detector.training import export as exporting
+from detector.training import exporter
 from detector.training.checkpoint import slim
-from detector.training.folder import adopt, check_folder, describe
 from detector.training.results import TrainingResult
-from detector.training.single_stage import resume, run_folder, train
+from detector.training.single_stage.yolo_copy import adopt, check_folder, describe
+from detector.training.single_stage.yolo_training import resume, run_folder, train
 from detector.training.start import DEFAULT_START, find_start
 
 __all__ = ["TrainingResult", "finish", "main", "resume", "train"]
@@ -79,13 +79,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def finish(result: TrainingResult, *, trust: bool = False) -> exporting.Exported:
+def finish(result: TrainingResult, *, trust: bool = False) -> exporter.Exported:
     """Write the best checkpoint into the run folder, small and clean, and export it to a verified ONNX file."""
     data = result.run / "dataset" / "data.yaml"
     checkpoint = result.run / f"{NETWORK}.pt"
     slim(result.best, checkpoint, data_note=describe(check_folder(data)), trust=trust)
     pictures = sorted((data.parent / "images" / "val").iterdir())[:PARITY_IMAGES]
-    return exporting.export(checkpoint, checkpoint.with_suffix(".onnx"), images=pictures, trust=trust)
+    return exporter.export(checkpoint, checkpoint.with_suffix(".onnx"), images=pictures, trust=trust)
 
 
 def _command(args: argparse.Namespace) -> int:
@@ -114,7 +114,7 @@ def _command(args: argparse.Namespace) -> int:
     weights = exported.path
     if args.install:
         files = [weights.with_suffix(".pt"), weights]
-        for path in exporting.install(files, default_weights().parent):
+        for path in exporter.install(files, default_weights().parent):
             print(f"installed {path}")
     print(f"next: python -m detector.run --source 0{'' if args.install else f' --weights {weights}'}")
     return _cli.EXIT_OK

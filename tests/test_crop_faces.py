@@ -11,7 +11,7 @@ from detector.engines.crops import cut
 from detector.errors import OutputError
 from detector.evaluation.labelled import LabelledImage
 from detector.media import images
-from detector.training.crops import BACKGROUND_PER_IMAGE, BACKGROUND_SCORES, write_crops
+from detector.training.two_step.crop_writer import BACKGROUND_PER_IMAGE, BACKGROUND_SCORES, write_crops
 from tools import crop_faces
 
 Floats = np.typing.NDArray[np.float32]

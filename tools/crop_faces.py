@@ -15,7 +15,7 @@ from detector.evaluation.labelled import load_yolo
 from detector.evaluation.regions import Regions
 from detector.scoring import MIN_SIDE
 from detector.staging import temporary_folder
-from detector.training.crops import write_crops
+from detector.training.two_step.crop_writer import write_crops
 
 EXAMPLES = """\
   python tools/crop_faces.py                                            of the sample in data/

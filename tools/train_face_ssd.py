@@ -11,10 +11,10 @@ from detector import _cli
 from detector._labels import add_label_flags, check_label_flags, convert
 from detector._progress import TrainingProgress, clock, say_stopped
 from detector.engines.weights import FACE_WEIGHTS, default_weights
-from detector.training import face_ssd
-from detector.training.export import install
+from detector.training.exporter import install
 from detector.training.imagenet import load_imagenet
-from detector.training.single_stage import run_folder
+from detector.training.single_stage.yolo_training import run_folder
+from detector.training.two_step import face_ssd_training
 from detector.training.two_step_export import export_face_ssd
 
 BACKBONE = "mobilenet_v2"
@@ -59,7 +59,7 @@ def _command(args: argparse.Namespace) -> int:
         progress = TrainingProgress()
         try:
             if args.resume:
-                trained = face_ssd.resume(run, device=args.device, progress=progress)
+                trained = face_ssd_training.resume(run, device=args.device, progress=progress)
             else:
                 trained = _train_new(args, run, progress)
         except KeyboardInterrupt:
@@ -79,10 +79,10 @@ def _command(args: argparse.Namespace) -> int:
     return _cli.EXIT_OK
 
 
-def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) -> face_ssd.Trained:
+def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) -> face_ssd_training.Trained:
     weights = load_imagenet(args.start, BACKBONE, args.runs / "pretrained")
     data = args.data or convert(args, run / "dataset", progress)
-    settings = face_ssd.Settings(
+    settings = face_ssd_training.Settings(
         data=str(data.resolve()),
         epochs=args.epochs,
         imgsz=-(-args.imgsz // 64) * 64,  # a mosaic's quarter is whole strides too
@@ -90,7 +90,7 @@ def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) 
         seed=args.seed,
         ignore=str(args.ignore.resolve()) if args.ignore else None,
     )
-    return face_ssd.train(settings, run, weights, device=args.device, progress=progress)
+    return face_ssd_training.train(settings, run, weights, device=args.device, progress=progress)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 from detector.detections import CLASSES
 from detector.errors import ModelError
 from detector.files import write_file
-from detector.training.quiet import quiet_ultralytics
+from detector.training.single_stage.ultralytics_env import ultralytics_env
 
 __all__ = ["LICENSE", "load", "now", "packed", "refusal", "slim"]
 
@@ -33,20 +33,20 @@ def slim(checkpoint: Path, out: Path, *, data_note: str = "", trust: bool = Fals
         checkpoint: a .pt of ultralytics.
         out: the file to write.
         data_note: what the network was trained on.
-        trust: the checkpoint may run code, see :func:`~.quiet.quiet_ultralytics`.
+        trust: the checkpoint may run code, see :func:`~.ultralytics_env`.
 
     Raises:
         ModelError: the checkpoint is missing, damaged or not trusted, or has other classes.
         OutputError: ``out`` cannot be written.
         MissingExtraError: the extra ``train`` is not installed.
     """
-    with quiet_ultralytics(trust=trust):
+    with ultralytics_env(trust=trust):
         network, content = load(checkpoint)
         write_file(out, packed(network.half(), content, data_note), replace=True)
 
 
 def load(checkpoint: Path) -> tuple[Any, dict[str, Any]]:
-    """The float32 network and the checkpoint's content; call within :func:`~.quiet.quiet_ultralytics`.
+    """The float32 network and the checkpoint's content; call within :func:`~.ultralytics_env`.
 
     Raises:
         ModelError: the checkpoint is missing, damaged or not trusted, or has other classes.

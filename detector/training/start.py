@@ -9,7 +9,7 @@ from pathlib import Path
 from detector.errors import TrainingError
 from detector.files import make_folder
 from detector.staging import staging_folder
-from detector.training.quiet import quiet_ultralytics
+from detector.training.single_stage.ultralytics_env import ultralytics_env
 
 __all__ = ["DEFAULT_START", "find_start"]
 
@@ -44,7 +44,7 @@ def find_start(start: str, downloads: Path) -> Path:
 
 def _download(name: str, target: Path) -> None:
     log.info("fetching %s from ultralytics into %s", name, target.parent)
-    with quiet_ultralytics():
+    with ultralytics_env():
         from ultralytics.utils.downloads import attempt_download_asset
 
         make_folder(target.parent)

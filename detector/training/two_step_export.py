@@ -18,12 +18,12 @@ from detector.errors import ModelError, OutputError
 from detector.files import write_file
 from detector.media import images
 from detector.staging import temporary_folder
-from detector.training import face_ssd, two_step
 from detector.training.checkpoint import LICENSE, now
-from detector.training.crop_folder import Crop, whole
-from detector.training.export import OPSET
+from detector.training.exporter import OPSET
 from detector.training.parity import MAX_PIXELS, MAX_SCORE
-from detector.training.steps import load_checkpoint, require_torchvision
+from detector.training.two_step import classifier_training, face_ssd_training
+from detector.training.two_step.crop_folder import Crop, whole
+from detector.training.two_step.learner import load_checkpoint, require_torchvision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -62,7 +62,7 @@ def export_face_ssd(checkpoint: Path, out: Path, pictures: Sequence[Path], *, im
     """Export the face finder with free height, width and batch; priors and decoding are inside.
 
     Args:
-        checkpoint: a best.pt or last.pt of :func:`~.face_ssd.train`.
+        checkpoint: a best.pt or last.pt of :func:`~.two_step.face_ssd_training.train`.
         out: the .onnx to write; an older one is replaced. It appears only if it agrees with the checkpoint.
         pictures: real images to compare on; a few are enough.
         imgsz: size that the file recommends, px; the size of the training by default.
@@ -76,9 +76,9 @@ def export_face_ssd(checkpoint: Path, out: Path, pictures: Sequence[Path], *, im
     require_torchvision()
     import torch
 
-    from detector.training.face_ssd_network import STRIDE, Decoded, FaceSSD
+    from detector.training.two_step.face_ssd_network import STRIDE, Decoded, FaceSSD
 
-    content = load_checkpoint(checkpoint, face_ssd.CHECKPOINT)
+    content = load_checkpoint(checkpoint, face_ssd_training.CHECKPOINT)
     network = FaceSSD()
     network.load_state_dict(content["average"])
     size = imgsz or int(content["settings"]["imgsz"])
@@ -101,7 +101,7 @@ def export_classifier(checkpoint: Path, out: Path, crops: Sequence[Crop]) -> Exp
     """Export the classifier with a free batch; the softmax is inside.
 
     Args:
-        checkpoint: a best.pt or last.pt of :func:`~.two_step.train`.
+        checkpoint: a best.pt or last.pt of :func:`~.two_step.classifier_training.train`.
         out: as for :func:`export_face_ssd`.
         crops: to compare on; a few are enough.
 
@@ -115,10 +115,10 @@ def export_classifier(checkpoint: Path, out: Path, crops: Sequence[Crop]) -> Exp
     import torch
     from torch import nn
 
-    from detector.training.classifier_network import MaskClassifierNetwork
+    from detector.training.two_step.classifier_network import MaskClassifierNetwork
 
-    content = load_checkpoint(checkpoint, two_step.CHECKPOINT)
-    settings, names = two_step.Settings(**content["settings"]), content["names"]
+    content = load_checkpoint(checkpoint, classifier_training.CHECKPOINT)
+    settings, names = classifier_training.Settings(**content["settings"]), content["names"]
     network = MaskClassifierNetwork(settings.backbone, len(names))
     network.load_state_dict(content["average"])
     entries = {

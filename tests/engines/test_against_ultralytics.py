@@ -10,7 +10,7 @@ import pytest
 from detector.engines import SingleStage, default_weights
 from detector.evaluation.calibrate import uncalibrated
 from detector.media import images
-from detector.training.quiet import quiet_ultralytics
+from detector.training.single_stage.ultralytics_env import ultralytics_env
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "images"
 
@@ -20,7 +20,7 @@ SAMPLE = Path(__file__).resolve().parents[2] / "data" / "images"
 @pytest.mark.parametrize("imgsz", [640, 416])
 def test_the_shipped_network_finds_the_same_faces_as_in_ultralytics(imgsz: int) -> None:
     network = uncalibrated(default_weights())  # ultralytics knows scores only
-    with quiet_ultralytics(), SingleStage(network, imgsz=imgsz, conf=0.25, iou=0.6) as engine:
+    with ultralytics_env(), SingleStage(network, imgsz=imgsz, conf=0.25, iou=0.6) as engine:
         from ultralytics import YOLO
 
         model = YOLO(str(default_weights()), task="detect")

@@ -14,7 +14,7 @@ import cv2
 from detector.data import dataset
 from detector.detections import CLASSES
 from detector.media import images
-from detector.training.quiet import quiet_ultralytics
+from detector.training.single_stage.ultralytics_env import ultralytics_env
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "data"
@@ -30,7 +30,7 @@ def workshop() -> Path:
 @cache
 def untrained(architecture: str = "yolo26n", names: tuple[str, ...] = CLASSES) -> Path:
     """A checkpoint with random weights, normalised on a picture so that its answers depend on what it sees."""
-    with quiet_ultralytics():
+    with ultralytics_env():
         import torch
         from ultralytics.nn.tasks import DetectionModel
 

@@ -16,9 +16,9 @@ from detector.engines.session import OnnxSession
 from detector.errors import ModelError, OutputError
 from detector.media import images
 from detector.training.checkpoint import LICENSE, load, slim
-from detector.training.export import export, install
+from detector.training.exporter import export, install
 from detector.training.parity import compare
-from detector.training.quiet import quiet_ultralytics
+from detector.training.single_stage.ultralytics_env import ultralytics_env
 from tests.training.build import SAMPLE, digest, untrained
 
 PICTURES = sorted((SAMPLE / "images").glob("pair_*.jpg"))
@@ -117,7 +117,7 @@ def test_a_network_that_differs_from_its_checkpoint_is_refused(tmp_path: Path) -
                 onnx.numpy_helper.from_array((values * np.float32(1.05)).astype(np.float32), constant.name)
             )
     onnx.save(model, path)
-    with quiet_ultralytics():
+    with ultralytics_env():
         network, _ = load(untrained())
         network.end2end = False
     with OnnxSession(path, device="cpu") as session, pytest.raises(ModelError, match="differs from its checkpoint"):

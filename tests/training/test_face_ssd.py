@@ -19,12 +19,12 @@ from detector.errors import AnnotationError, ModelError, TrainingError
 from detector.evaluation.labelled import load_yolo
 from detector.media import images
 from detector.scoring import Example
-from detector.training import face_ssd, face_ssd_network
-from detector.training.face_recall import measure
-from detector.training.face_ssd_data import SMALLEST, batches, view
-from detector.training.face_ssd_network import Decoded, FaceSSD, Targets, detection_loss, match
 from detector.training.imagenet import load_imagenet
 from detector.training.pictures import Pictures
+from detector.training.two_step import face_ssd_network, face_ssd_training
+from detector.training.two_step.face_recall import measure
+from detector.training.two_step.face_ssd_data import SMALLEST, batches, view
+from detector.training.two_step.face_ssd_network import Decoded, FaceSSD, Targets, detection_loss, match
 from detector.training.two_step_export import export_face_ssd
 from tests.training.build import SAMPLE, yolo_folder
 from tests.training.two_step_parts import imagenet, stop_in
@@ -32,8 +32,8 @@ from tests.training.two_step_parts import imagenet, stop_in
 PICTURES = sorted((SAMPLE / "images").iterdir())[:1]
 
 
-def settings(**changes: object) -> face_ssd.Settings:
-    return face_ssd.Settings(**{"data": str(yolo_folder()), "epochs": 2, "imgsz": 64, "batch": 16, **changes})
+def settings(**changes: object) -> face_ssd_training.Settings:
+    return face_ssd_training.Settings(**{"data": str(yolo_folder()), "epochs": 2, "imgsz": 64, "batch": 16, **changes})
 
 
 def start() -> dict[str, torch.Tensor]:
@@ -194,21 +194,21 @@ def test_recall_is_read_at_the_threshold_that_allows_one_false_face_an_image() -
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> face_ssd.Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> face_ssd_training.Trained:
     run = new_run(tmp_path_factory.mktemp("faces"))
-    return face_ssd.train(settings(), run, start(), device="cpu")
+    return face_ssd_training.train(settings(), run, start(), device="cpu")
 
 
 @pytest.mark.slow
 def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
-    trained: face_ssd.Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    trained: face_ssd_training.Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = new_run(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        face_ssd.train(settings(), run, start(), device="cpu", progress=stop_in(2, step=1))
+        face_ssd_training.train(settings(), run, start(), device="cpu", progress=stop_in(2, step=1))
     caplog.clear()
     caplog.set_level(logging.INFO, "detector")
-    face_ssd.resume(run, device="cpu")
+    face_ssd_training.resume(run, device="cpu")
     assert next(m for m in caplog.messages if m.startswith("epoch")).startswith("epoch 2/2  loss ")
     ours, theirs = (
         torch.load(path / "weights" / "last.pt", weights_only=True)["network"] for path in (run, trained.run)
@@ -218,7 +218,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
 
 
 @pytest.mark.slow
-def test_the_exported_finder_is_what_the_engine_loads(trained: face_ssd.Trained, tmp_path: Path) -> None:
+def test_the_exported_finder_is_what_the_engine_loads(trained: face_ssd_training.Trained, tmp_path: Path) -> None:
     done = export_face_ssd(trained.best, tmp_path / "faces.onnx", trained.examples[:1])
     assert (done.pixels, done.score) <= (0.5, 1e-3)
     with OnnxSession(done.path, device="cpu") as session:
@@ -235,7 +235,7 @@ def test_the_exported_finder_is_what_the_engine_loads(trained: face_ssd.Trained,
 
 @pytest.mark.slow
 def test_a_file_that_differs_from_its_checkpoint_is_not_written(
-    trained: face_ssd.Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: face_ssd_training.Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("detector.training.two_step_export.MAX_SCORE", -1.0)
     with pytest.raises(ModelError, match="nothing was written"):
@@ -245,11 +245,11 @@ def test_a_file_that_differs_from_its_checkpoint_is_not_written(
 
 def test_a_training_that_cannot_begin_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"--batch 5000: there are only \d+ training images"):
-        face_ssd.train(settings(batch=5000), tmp_path, start(), device="cpu")
+        face_ssd_training.train(settings(batch=5000), tmp_path, start(), device="cpu")
     with pytest.raises(AnnotationError, match=r"nothing\.yaml"):
-        face_ssd.train(settings(data="nothing.yaml"), tmp_path, start(), device="cpu")
+        face_ssd_training.train(settings(data="nothing.yaml"), tmp_path, start(), device="cpu")
     with pytest.raises(TrainingError, match="no checkpoint there"):
-        face_ssd.resume(tmp_path, device="cpu")
+        face_ssd_training.resume(tmp_path, device="cpu")
 
 
 def test_a_folder_without_a_face_is_one_line(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_a_folder_without_a_face_is_one_line(tmp_path: Path) -> None:
     for label in folder.rglob("labels/train/*.txt"):
         label.write_text("")
     with pytest.raises(TrainingError, match="no face is labelled in train"):
-        face_ssd.train(settings(data=str(folder / "data.yaml")), tmp_path, start(), device="cpu")
+        face_ssd_training.train(settings(data=str(folder / "data.yaml")), tmp_path, start(), device="cpu")
 
 
 def test_a_checkpoint_of_something_else_is_one_line(tmp_path: Path) -> None:
@@ -266,16 +266,16 @@ def test_a_checkpoint_of_something_else_is_one_line(tmp_path: Path) -> None:
     last = tmp_path / "weights" / "last.pt"
     last.write_bytes(b"not a checkpoint")
     with pytest.raises(TrainingError, match="damaged, or no checkpoint of a face finder"):
-        face_ssd.resume(tmp_path, device="cpu")
+        face_ssd_training.resume(tmp_path, device="cpu")
     torch.save({"kind": "mask classifier"}, buffer := io.BytesIO())
     last.write_bytes(buffer.getvalue())
     with pytest.raises(TrainingError, match="a checkpoint of a mask classifier, not of a face finder"):
-        face_ssd.resume(tmp_path, device="cpu")
+        face_ssd_training.resume(tmp_path, device="cpu")
 
 
-def test_settings_that_are_saved_name_no_more_than_they_need(trained: face_ssd.Trained) -> None:
+def test_settings_that_are_saved_name_no_more_than_they_need(trained: face_ssd_training.Trained) -> None:
     content = torch.load(trained.best, weights_only=True)
-    assert content["kind"] == face_ssd.CHECKPOINT
+    assert content["kind"] == face_ssd_training.CHECKPOINT
     assert json.dumps(content["settings"])
     assert "optimizer" not in content
 

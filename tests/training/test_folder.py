@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from detector.errors import AnnotationError, DetectorError, TrainingError
-from detector.training.folder import adopt, check_folder, describe
+from detector.training.single_stage.yolo_copy import adopt, check_folder, describe
 from tests.training.build import copy_of_folder, digest, yolo_folder
 
 

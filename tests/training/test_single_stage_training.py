@@ -13,9 +13,9 @@ from detector._progress import TrainingProgress
 from detector.errors import TrainingError
 from detector.media import images
 from detector.training.failures import one_line_errors
-from detector.training.quiet import quiet_ultralytics
 from detector.training.results import EpochResult
-from detector.training.single_stage import hyperparameters, last_checkpoint, new_run, resume, train
+from detector.training.single_stage.ultralytics_env import ultralytics_env
+from detector.training.single_stage.yolo_training import hyperparameters, last_checkpoint, new_run, resume, train
 from tests.training.build import copy_of_folder, digest, untrained, yolo_folder
 
 
@@ -93,9 +93,9 @@ def test_the_best_epoch_is_the_one_with_the_highest_ap50_which_its_line_shows(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where ultralytics would take the mean over tighter and tighter boxes, which people do not see in that line."""
-    from detector.training.trainer import FaceTrainer
+    from detector.training.single_stage.trainer import FaceTrainer
 
-    with quiet_ultralytics(), caplog.at_level("INFO", "detector.train"):
+    with ultralytics_env(), caplog.at_level("INFO", "detector.train"):
         settings = hyperparameters(3, 1) | {"model": str(untrained()), "data": str(yolo_folder()), "device": "cpu"}
         trainer = FaceTrainer(settings | {"save_dir": str(tmp_path)}, TrainingProgress())
         trainer.loss, trainer.tloss = torch.tensor(1.5), {"box": torch.tensor(1.5)}

@@ -15,8 +15,8 @@ import pytest
 from detector import export, train
 from detector.errors import DetectorError
 from detector.training.checkpoint import load
-from detector.training.quiet import quiet_ultralytics
-from detector.training.single_stage import resume
+from detector.training.single_stage.ultralytics_env import ultralytics_env
+from detector.training.single_stage.yolo_training import resume
 from tests.training.build import ROOT, copy_of_folder, untrained, yolo_folder
 
 
@@ -114,7 +114,7 @@ def test_a_strangers_label_cache_is_thrown_away_unread(tmp_path: Path) -> None:
 
 def test_whoever_trusts_the_maker_says_so_and_the_checkpoint_loads(tmp_path: Path) -> None:
     path = hostile(tmp_path / "a.pt", tmp_path / "touched")
-    with quiet_ultralytics(trust=True):
+    with ultralytics_env(trust=True):
         network, _ = load(path)
     assert list(network.names.values()) == ["with_mask", "without_mask"]
     assert (tmp_path / "touched").exists()
@@ -138,6 +138,6 @@ except ModelError:
 
 
 def test_the_published_and_the_shipped_checkpoints_need_no_trust() -> None:
-    with quiet_ultralytics():
+    with ultralytics_env():
         network, _ = load(ROOT / "weights" / "mask_detector.pt")
     assert len(network.names) == 2

@@ -12,11 +12,11 @@ from torchvision.models import inception_v3
 from detector.engines.classifier import MaskClassifier
 from detector.errors import TrainingError
 from detector.media import images
-from detector.training import two_step
-from detector.training.classifier_network import MaskClassifierNetwork
-from detector.training.crop_folder import batches, read_crop_folder, whole
 from detector.training.imagenet import load_imagenet
 from detector.training.report import summarise
+from detector.training.two_step import classifier_training
+from detector.training.two_step.classifier_network import MaskClassifierNetwork
+from detector.training.two_step.crop_folder import batches, read_crop_folder, whole
 from detector.training.two_step_export import export_classifier
 from tests.training.two_step_parts import imagenet, stop_in, write_crops
 
@@ -29,8 +29,8 @@ def split(counts: dict[str, int]) -> dict[str, int]:
     return {f"{part}/{name}": count for part in ("train", "val") for name, count in counts.items()}
 
 
-def settings(crops: Path, **changes: object) -> two_step.Settings:
-    return two_step.Settings(**{"crops": str(crops), "epochs": 2, "side": 32, "batch": 16, **changes})
+def settings(crops: Path, **changes: object) -> classifier_training.Settings:
+    return classifier_training.Settings(**{"crops": str(crops), "epochs": 2, "side": 32, "batch": 16, **changes})
 
 
 def start() -> dict[str, torch.Tensor]:
@@ -48,8 +48,8 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> two_step.Trained:
-    return two_step.train(settings(crops), new_run(tmp_path_factory.mktemp("runs")), start(), device="cpu")
+def trained(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> classifier_training.Trained:
+    return classifier_training.train(settings(crops), new_run(tmp_path_factory.mktemp("runs")), start(), device="cpu")
 
 
 def test_a_split_that_the_folder_has_is_kept(crops: Path) -> None:
@@ -165,7 +165,7 @@ def test_the_report_counts_what_was_said() -> None:
 
 
 @pytest.mark.slow
-def test_a_training_leaves_a_report_a_picture_and_checkpoints(trained: two_step.Trained) -> None:
+def test_a_training_leaves_a_report_a_picture_and_checkpoints(trained: classifier_training.Trained) -> None:
     assert sorted(path.name for path in trained.run.rglob("*.*")) == ["best.pt", "curves.png", "last.pt"]
     assert trained.curves.stat().st_size > 10_000
     assert [entry.support for entry in trained.report.classes] == [12, 12, 12]
@@ -176,20 +176,20 @@ def test_a_training_leaves_a_report_a_picture_and_checkpoints(trained: two_step.
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason=f"{PUBLISHED.name} is not there")
 def test_what_differs_by_colour_is_learnt(crops: Path, tmp_path: Path) -> None:
     weights = load_imagenet(str(PUBLISHED), "mobilenet_v2", tmp_path)
-    done = two_step.train(settings(crops, epochs=8, batch=6), new_run(tmp_path), weights, device="cpu")
+    done = classifier_training.train(settings(crops, epochs=8, batch=6), new_run(tmp_path), weights, device="cpu")
     assert done.report.accuracy > 0.9
 
 
 @pytest.mark.slow
 def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
-    crops: Path, trained: two_step.Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    crops: Path, trained: classifier_training.Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = new_run(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        two_step.train(settings(crops), run, start(), device="cpu", progress=stop_in(2))
+        classifier_training.train(settings(crops), run, start(), device="cpu", progress=stop_in(2))
     caplog.clear()
     caplog.set_level(logging.INFO, "detector")
-    done = two_step.resume(run, device="cpu")
+    done = classifier_training.resume(run, device="cpu")
     assert next(m for m in caplog.messages if m.startswith("epoch")).startswith("epoch 2/2  loss ")
     ours, theirs = (
         torch.load(path / "weights" / "last.pt", weights_only=True)["network"] for path in (run, trained.run)
@@ -200,7 +200,7 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
 
 
 @pytest.mark.slow
-def test_the_exported_classifier_is_what_the_engine_loads(trained: two_step.Trained, tmp_path: Path) -> None:
+def test_the_exported_classifier_is_what_the_engine_loads(trained: classifier_training.Trained, tmp_path: Path) -> None:
     done = export_classifier(trained.best, tmp_path / "masks.onnx", trained.examples)
     assert done.score <= 1e-3
     classifier = MaskClassifier(done.path, device="cpu")
@@ -223,7 +223,7 @@ def test_inception_takes_its_weights_and_says_what_side_it_needs(tmp_path: Path)
     with torch.inference_mode():
         assert network(torch.rand(2, 3, 75, 75)).shape == (2, 3)
     with pytest.raises(TrainingError, match="--side 64: inception_v3 needs crops of 75 px or more"):
-        two_step.train(settings(tmp_path, backbone="inception_v3", side=64), tmp_path, {}, device="cpu")
+        classifier_training.train(settings(tmp_path, backbone="inception_v3", side=64), tmp_path, {}, device="cpu")
 
 
 def test_a_start_that_is_missing_or_something_else_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from detector.detections import Detections
 from detector.engines import SingleStage
 from detector.evaluation.calibrate import uncalibrated
 from detector.media import images
-from detector.training.quiet import quiet_ultralytics
+from detector.training.single_stage.ultralytics_env import ultralytics_env
 
 __all__ = ["overhead", "parity", "speed"]
 
@@ -38,7 +38,7 @@ def speed(weights: Path, checkpoint: Path, picture: Path, rounds: int, threads: 
     """Time per frame against ultralytics with its default export, and with our own file."""
     frame = frame_of(picture)
     with (
-        quiet_ultralytics(),
+        ultralytics_env(),
         tempfile.TemporaryDirectory() as folder,
         SingleStage(weights, imgsz=SIZE, conf=CONF, threads=threads) as engine,
     ):
@@ -88,7 +88,7 @@ def parity(weights: Path, data: Path, count: int = 200) -> Ratio:
     paths = _validation_images(data)
     chosen = random.Random(0).sample(paths, min(count, len(paths)))  # noqa: S311 - a sample, not a secret
     same = total = 0
-    with quiet_ultralytics(), SingleStage(uncalibrated(weights), imgsz=SIZE, conf=0.2, iou=0.6) as engine:
+    with ultralytics_env(), SingleStage(uncalibrated(weights), imgsz=SIZE, conf=0.2, iou=0.6) as engine:
         for path in chosen:
             image = images.read(path)
             theirs = _ultralytics(weights, image)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from _benchmark.timing import Ratio, run_process
 from detector.data import dataset
-from detector.training.single_stage import hyperparameters
+from detector.training.single_stage.yolo_training import hyperparameters
 
 __all__ = ["epochs"]
 

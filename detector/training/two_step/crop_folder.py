@@ -19,7 +19,7 @@ from detector.detections import CLASSES
 from detector.engines.crops import MARGIN, cut
 from detector.errors import TrainingError
 from detector.media import images
-from detector.training.crops import FOLDERS, NOTE
+from detector.training.two_step.crop_writer import FOLDERS, NOTE
 
 __all__ = ["Crop", "CropFolder", "batches", "read_crop_folder", "whole"]
 
@@ -46,7 +46,7 @@ class CropFolder:
     """What a classifier is trained on.
 
     Args:
-        names: the classes, in the order of :data:`~.crops.FOLDERS`; background may be missing.
+        names: the classes, in the order of :data:`~.crop_writer.FOLDERS`; background may be missing.
         train, val: the crops.
         margin: that they were cut with.
     """

@@ -15,7 +15,7 @@ from detector.files import write_file
 from detector.staging import temporary_folder
 from detector.training.checkpoint import LICENSE, load, now, packed
 from detector.training.parity import Parity, compare
-from detector.training.quiet import quiet_ultralytics
+from detector.training.single_stage.ultralytics_env import ultralytics_env
 
 __all__ = ["Exported", "Head", "export", "install"]
 
@@ -63,7 +63,7 @@ def export(
         head: ``raw`` for suppression outside the network, ``end2end`` for the head that needs none (yolo26).
         data_note: what the network was trained on, for the metadata.
         images: to compare on; those that ultralytics brings along by default.
-        trust: the checkpoint may run code, see :func:`~.quiet.quiet_ultralytics`.
+        trust: the checkpoint may run code, see :func:`~.ultralytics_env`.
 
     Raises:
         ModelError: the checkpoint is missing, damaged, not trusted, or has other classes or no such head; or the
@@ -73,7 +73,7 @@ def export(
     """
     if out.suffix != ".onnx":
         raise OutputError(f"--out {out}: must end in .onnx")
-    with quiet_ultralytics(trust=trust), temporary_folder() as folder:
+    with ultralytics_env(trust=trust), temporary_folder() as folder:
         network, content = load(checkpoint)
         if head == "end2end" and getattr(network.model[-1], "one2one_cv2", None) is None:
             raise ModelError(f"{checkpoint}: has no end-to-end head: export it with --head raw")

@@ -18,10 +18,10 @@ from detector.staging import sweep, was_abandoned
 from detector.training import curves
 from detector.training.checkpoint import refusal
 from detector.training.failures import one_line_errors
-from detector.training.folder import check_folder
 from detector.training.hardware import find_device
-from detector.training.quiet import quiet_ultralytics
 from detector.training.results import Listener, TrainingResult
+from detector.training.single_stage.ultralytics_env import ultralytics_env
+from detector.training.single_stage.yolo_copy import check_folder
 
 __all__ = ["hyperparameters", "last_checkpoint", "new_run", "resume", "run_folder", "train"]
 
@@ -98,7 +98,7 @@ def train(
     """Train on a YOLO folder; everything that is written goes into ``run``.
 
     The folder itself is written to as well (ultralytics puts label caches beside the labels and mends damaged JPEGs
-    in place), so it must be a copy, as :func:`detector.data.dataset.build` and :func:`~.folder.adopt` make it.
+    in place), so it must be a copy, as :func:`detector.data.dataset.build` and :func:`~.yolo_copy.adopt` make it.
 
     Args:
         data: data.yaml of the folder, with the classes of :data:`~detector.detections.CLASSES` in that order.
@@ -111,7 +111,7 @@ def train(
         seed: another number gives other augmentations.
         workers: processes that load images for a GPU; on a CPU there are none, they would only take its cores.
         listener: hears about each step and epoch.
-        trust: ``start`` may run code, see :func:`~.quiet.quiet_ultralytics`.
+        trust: ``start`` may run code, see :func:`~.ultralytics_env`.
 
     Raises:
         TrainingError: the data, the start or the device cannot be used, or memory or disk do not suffice.
@@ -123,7 +123,7 @@ def train(
     available = contents["train"].images
     if batch and batch > available:
         raise TrainingError(f"--batch {batch}: there are only {available} training images: use {available} or less")
-    with quiet_ultralytics(trust=trust):
+    with ultralytics_env(trust=trust):
         settings = hyperparameters(epochs, batch or min(DEFAULT_BATCH, available)) | {
             "model": str(start),
             "data": str(data.resolve()),
@@ -151,7 +151,7 @@ def resume(
         device: as for :func:`train`; another one than before is fine.
         batch: images per step, if the old number was too many for the memory.
         listener: hears about each step and epoch.
-        trust: its checkpoints may run code, see :func:`~.quiet.quiet_ultralytics`.
+        trust: its checkpoints may run code, see :func:`~.ultralytics_env`.
 
     Raises:
         TrainingError: there is nothing to resume, or as for :func:`train`.
@@ -163,7 +163,7 @@ def resume(
     if not data.is_file():
         raise TrainingError(f"--resume {run}: its dataset/ is gone: start a new training from it with --start {last}")
     check_folder(data)
-    with quiet_ultralytics(trust=trust):
+    with ultralytics_env(trust=trust):
         checkpoint = _load(last)
         if last.with_name("best.pt").is_file():
             _load(last.with_name("best.pt"))  # ultralytics reads it again at the end, and then runs what it holds
@@ -221,7 +221,7 @@ def hyperparameters(epochs: int, batch: int) -> dict[str, Any]:
 
 
 def _run(settings: dict[str, Any], run: Path, listener: Listener | None) -> TrainingResult:
-    from detector.training.trainer import FaceTrainer
+    from detector.training.single_stage.trainer import FaceTrainer
 
     began = time.monotonic()
     for cache in Path(settings["data"]).parent.glob("labels/*.cache"):

@@ -17,12 +17,12 @@ from detector.data.progress import Progress, silent
 from detector.errors import TrainingError
 from detector.evaluation.labelled import LabelledImage, load_yolo
 from detector.evaluation.regions import Regions
-from detector.training.face_recall import FaceRecall, measure
-from detector.training.face_ssd_data import View, batches
-from detector.training.face_ssd_validation import find_faces
 from detector.training.failures import one_line_errors
 from detector.training.pictures import Pictures
-from detector.training.steps import (
+from detector.training.two_step.face_recall import FaceRecall, measure
+from detector.training.two_step.face_ssd_data import View, batches
+from detector.training.two_step.face_ssd_validation import find_faces
+from detector.training.two_step.learner import (
     Hardware,
     Learner,
     load_checkpoint,
@@ -101,7 +101,7 @@ def train(
 
     Args:
         settings: data, epochs, sizes.
-        run: an existing folder, see :func:`~.single_stage.new_run`.
+        run: an existing folder, see :func:`~.single_stage.yolo_training.new_run`.
         weights: of ImageNet's MobileNetV2, see :func:`~.imagenet.load_imagenet`.
         device: auto, cpu, cuda, cuda:1 or mps.
         progress: wraps the loop over the steps of an epoch, for a progress bar.
@@ -140,7 +140,7 @@ class _Session:
     def __init__(self, settings: Settings, run: Path, device: str, progress: Progress) -> None:
         import torch
 
-        from detector.training.face_ssd_network import FaceSSD
+        from detector.training.two_step.face_ssd_network import FaceSSD
 
         self.settings, self.run, self.progress = settings, run, progress
         regions = Regions(Path(settings.ignore) if settings.ignore else None)
@@ -192,7 +192,7 @@ class _Session:
 
     def _learn(self) -> tuple[float, float]:
         """One epoch; returns the mean losses of scores and boxes."""
-        from detector.training.face_ssd_network import detection_loss, match
+        from detector.training.two_step.face_ssd_network import detection_loss, match
 
         self.network.train()
         totals = np.zeros(2)

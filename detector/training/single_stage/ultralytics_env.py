@@ -16,7 +16,7 @@ from pathlib import Path
 from detector.errors import MissingExtraError, ModelError
 from detector.staging import temporary_folder
 
-__all__ = ["quiet_ultralytics"]
+__all__ = ["ultralytics_env"]
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class _ToOurLog(logging.Handler):
 
 
 @contextmanager
-def quiet_ultralytics(*, trust: bool = False) -> Iterator[None]:
+def ultralytics_env(*, trust: bool = False) -> Iterator[None]:
     """Import ultralytics tamed, and keep its and torch's warnings (about their own insides) from the user's screen.
 
     Its settings go to a folder that is removed when the process ends. Where the caller imported ultralytics before,

@@ -16,10 +16,10 @@ from detector.data.progress import Progress, silent
 from detector.engines.crops import SIDE
 from detector.errors import TrainingError
 from detector.training import report as reporting
-from detector.training.crop_folder import Crop, CropFolder, batches, read_crop_folder, whole
 from detector.training.failures import one_line_errors
 from detector.training.report import Epoch, Report
-from detector.training.steps import (
+from detector.training.two_step.crop_folder import Crop, CropFolder, batches, read_crop_folder, whole
+from detector.training.two_step.learner import (
     Hardware,
     Learner,
     load_checkpoint,
@@ -101,7 +101,7 @@ def train(
 
     Args:
         settings: crops, network, epochs.
-        run: an existing folder, see :func:`~.single_stage.new_run`.
+        run: an existing folder, see :func:`~.single_stage.yolo_training.new_run`.
         weights: of the backbone, see :func:`~.imagenet.load_imagenet`.
         device: auto, cpu, cuda, cuda:1 or mps.
         progress: wraps the loop over the steps of an epoch, for a progress bar.
@@ -143,7 +143,7 @@ class _Session:
     def __init__(self, settings: Settings, run: Path, device: str, progress: Progress) -> None:
         import torch
 
-        from detector.training.classifier_network import MaskClassifierNetwork
+        from detector.training.two_step.classifier_network import MaskClassifierNetwork
 
         self.settings, self.run, self.progress = settings, run, progress
         self.crops: CropFolder = read_crop_folder(Path(settings.crops), seed=settings.seed, progress=progress)

@@ -12,10 +12,10 @@ from detector.engines.face_finders.base import IOU, suppress
 from detector.engines.letterbox import InputBuffer, Letterbox
 from detector.scoring import TAIL, Example
 from detector.training.pictures import Pictures
-from detector.training.steps import Hardware
+from detector.training.two_step.learner import Hardware
 
 if TYPE_CHECKING:
-    from detector.training.face_ssd_network import Decoded, FaceSSD
+    from detector.training.two_step.face_ssd_network import Decoded, FaceSSD
 
 __all__ = ["find_faces"]
 
@@ -34,7 +34,7 @@ def find_faces(network: FaceSSD, pictures: Pictures, imgsz: int, hardware: Hardw
     Raises:
         SourceError: an image cannot be read.
     """
-    from detector.training.face_ssd_network import STRIDE, Decoded
+    from detector.training.two_step.face_ssd_network import STRIDE, Decoded
 
     readable = Decoded(network).eval()
     examples = []

@@ -1,0 +1,1 @@
+"""Training the single-stage network, with ultralytics underneath and out of sight."""
