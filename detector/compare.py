@@ -31,9 +31,9 @@ from detector.scoring import MIN_SIDE
 __all__ = ["Comparison", "Contender", "Opener", "build_parser", "compare", "main", "run"]
 
 EXAMPLES = """\
-  python -m detector.compare                                                  on the sample in data/
-  python -m detector.compare --annotations my/xml --images my/photos --out report.html --markdown table.md
-  python -m detector.compare --data my_yolo_folder/data.yaml --faces ssd --faces res10=res10_300x300_ssd.onnx
+  mask-detector compare                                                  on the sample in data/
+  mask-detector compare --annotations my/xml --images my/photos --out report.html --markdown table.md
+  mask-detector compare --data my_yolo_folder/data.yaml --faces ssd --faces res10=res10_300x300_ssd.onnx
 
 The single-stage engine stands beside a two-step engine for each --faces. The report holds copies of the images on which
 they differ most: mind whose faces you send around."""

@@ -25,11 +25,11 @@ __all__ = ["build_demo", "main"]
 log = logging.getLogger("detector.demo")  # also when it runs as __main__
 
 EXAMPLES = """\
-  python -m detector.demo                                     on this computer, at http://127.0.0.1:7860
-  python -m detector.demo --share --auth guest:secret         with a link that works on a phone, for a week
-  python -m detector.demo --host 0.0.0.0                      for everyone in the same network (no webcam: no https)
-  python -m detector.demo --allow-host faces.example.org      behind a proxy that serves it under that name
-  python -m detector.demo --weights runs/mine/mask_detector.onnx"""
+  mask-detector demo                                     on this computer, at http://127.0.0.1:7860
+  mask-detector demo --share --auth guest:secret         with a link that works on a phone, for a week
+  mask-detector demo --host 0.0.0.0                      for everyone in the same network (no webcam: no https)
+  mask-detector demo --allow-host faces.example.org      behind a proxy that serves it under that name
+  mask-detector demo --weights runs/mine/mask_detector.onnx"""
 
 
 def build_demo(engine: Engine, other: Engine | None = None, *, conf: float | None = None, model: str = "") -> gr.Blocks:

@@ -31,12 +31,12 @@ __all__ = ["add_image_flags", "load_images", "main", "measure", "say_what_is_mis
 log = logging.getLogger(__name__)
 
 EXAMPLES = """\
-  python -m detector.evaluate                                          on the sample in data/
-  python -m detector.evaluate --annotations my/xml --images my/photos --map bare=without_mask
-  python -m detector.evaluate --annotations a/xml --images a/jpg --split split.csv --part val --json figures.json
-  python -m detector.evaluate --data my_yolo_folder/data.yaml --weights runs/mine/mask_detector.onnx --curves pr.svg
-  python -m detector.evaluate --images pictures/without/people        how many false boxes there are
-  python -m detector.evaluate --annotations a/xml --images a/jpg --weights mine.onnx --calibrate mine_calibrated.onnx
+  mask-detector evaluate                                          on the sample in data/
+  mask-detector evaluate --annotations my/xml --images my/photos --map bare=without_mask
+  mask-detector evaluate --annotations a/xml --images a/jpg --split split.csv --part val --json figures.json
+  mask-detector evaluate --data my_yolo_folder/data.yaml --weights runs/mine/mask_detector.onnx --curves pr.svg
+  mask-detector evaluate --images pictures/without/people        how many false boxes there are
+  mask-detector evaluate --annotations a/xml --images a/jpg --weights mine.onnx --calibrate mine_calibrated.onnx
 
 All figures are of what people are shown: one word per face. Average precision is COCO's, over all confidences; the
 shares of faces with the right word, the wrong word and none, and the false boxes per 100 images, are from --conf on. A

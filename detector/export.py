@@ -14,8 +14,8 @@ from detector.training.exporter import Exported, export
 __all__ = ["export", "main"]
 
 EXAMPLES = """\
-  python -m detector.export runs/train/weights/best.pt
-  python -m detector.export weights/mask_detector.pt --head end2end --out mask_detector_e2e.onnx"""
+  mask-detector export runs/train/weights/best.pt
+  mask-detector export weights/mask_detector.pt --head end2end --out mask_detector_e2e.onnx"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

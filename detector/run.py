@@ -34,10 +34,10 @@ __all__ = ["Summary", "main", "run"]
 log = logging.getLogger(__name__)
 
 EXAMPLES = """\
-  python -m detector.run --source 0                       webcam, in a window (q or Esc closes it)
-  python -m detector.run --source photos/ --save out      annotated copies of a folder's images
-  python -m detector.run --source door.mp4 --save out --csv faces.csv
-  python -m detector.run --source rtsp://camera/stream --json - | your-program
+  mask-detector run --source 0                       webcam, in a window (q or Esc closes it)
+  mask-detector run --source photos/ --save out      annotated copies of a folder's images
+  mask-detector run --source door.mp4 --save out --csv faces.csv
+  mask-detector run --source rtsp://camera/stream --json - | your-program
 """
 
 LIVE_LINE_S = 0.2  # how often the live line changes on a terminal

@@ -30,12 +30,12 @@ EPOCHS, IMGSZ = 30, 512
 PARITY_IMAGES = 3
 
 EXAMPLES = """\
-  python -m detector.train                                              on the sample in data/
-  python -m detector.train --annotations my/xml --images my/photos --epochs 50
-  python -m detector.train --annotations a/xml --annotations b/xml --images a/img --images b/img --map bare=without_mask
-  python -m detector.train --data my_yolo_folder/data.yaml --imgsz 640 --device cuda
-  python -m detector.train --resume runs/train
-  python -m detector.train --engine two-step --crops my/crops           the classifier of the two-step engine"""
+  mask-detector train                                              on the sample in data/
+  mask-detector train --annotations my/xml --images my/photos --epochs 50
+  mask-detector train --annotations a/xml --annotations b/xml --images a/img --images b/img --map bare=without_mask
+  mask-detector train --data my_yolo_folder/data.yaml --imgsz 640 --device cuda
+  mask-detector train --resume runs/train
+  mask-detector train --engine two-step --crops my/crops           the classifier of the two-step engine"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,15 +17,13 @@ COMMANDS = {
     "evaluate",
     "compare",
     "demo",
-    "_labels",
-    "_progress",
     "_train_two_step",
     "__main__",
     "__init__",
 }
 IMAGE_PARTS = ("header", "facts", "formats", "jpeg2000", "limits")
 LAYERS = [  # each may import those above it, and its own part
-    {"errors", "_heap"},
+    {"errors", "defaults", "_heap"},
     {"staging"},
     {"files"},
     {"detections", "media.images", *(f"media.image_{part}" for part in IMAGE_PARTS)},
@@ -36,8 +34,8 @@ LAYERS = [  # each may import those above it, and its own part
     {"evaluation"},
     {"labelling"},
     {"web"},
-    {"_cli"},
     {"training"},
+    {"cli", "_cli", "_labels", "_progress"},
     COMMANDS,
 ]
 

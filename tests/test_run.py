@@ -230,12 +230,6 @@ def test_run_stops_when_the_window_is_closed() -> None:
         assert run_module.run(frames, engine, [Closed()]).frames == 1
 
 
-def test_the_commands_are_listed() -> None:
-    done = subprocess.run([sys.executable, "-m", "detector"], cwd=ROOT, capture_output=True, text=True, check=True)
-    for name in ("run", "train", "export"):
-        assert f"python -m detector.{name} " in done.stdout
-
-
 @pytest.mark.parametrize("name", ["run", "train", "export"])
 def test_each_command_has_help_and_a_version(name: str) -> None:
     for flag, words in (("--help", "examples:"), ("--version", "mask-detector 0.")):

@@ -10,15 +10,14 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from detector.defaults import DEFAULT_CONF, ENGINES
 from detector.detections import Detections
-from detector.engines.session import DEFAULT_CONF
 from detector.engines.single_stage import SingleStage
 from detector.engines.weights import CLASSIFIER_WEIGHTS, DEFAULT_WEIGHTS, default_weights, existing
 from detector.errors import ModelError
 
 __all__ = ["DEFAULT_CONF", "DEFAULT_WEIGHTS", "ENGINES", "Engine", "SingleStage", "default_weights", "load_engine"]
 
-ENGINES = ("single-stage", "two-step")
 SINGLE_STAGE_IOU = 0.6
 
 

@@ -20,6 +20,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime as ort
 
+from detector.defaults import DEFAULT_CONF
 from detector.engines.calibration import Calibration
 from detector.errors import ModelError, ProviderError
 
@@ -36,9 +37,6 @@ PROVIDERS = {
 }
 AUTO_ORDER = ("cuda", "directml")
 """What ``auto`` tries before the CPU. CoreML and OpenVINO compile anew for each input shape, so they are by name."""
-
-DEFAULT_CONF = 0.25
-"""Faces that are at least this sure are shown, where neither a person nor the network's file says otherwise."""
 
 MAX_SIDE = 8192
 """Px of a network's input: an image of this size takes 0.8 GB there, and its first layer more."""
