@@ -9,12 +9,12 @@ from pathlib import Path
 from detector import _cli
 from detector._labels import convert, sources_given
 from detector._progress import TrainingProgress, clock, say_stopped
+from detector.data.loading import load_yolo
+from detector.data.regions import Regions
 from detector.engines import default_weights
 from detector.engines.crops import SIDE
 from detector.engines.face_finders import load_finder
 from detector.errors import TrainingError
-from detector.evaluation.labelled import load_yolo
-from detector.evaluation.regions import Regions
 from detector.scoring import MIN_SIDE
 from detector.training.exporter import install
 from detector.training.imagenet import BACKBONES, load_imagenet

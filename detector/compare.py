@@ -14,6 +14,7 @@ from pathlib import Path
 
 from detector import _cli
 from detector.data.progress import Progress, silent
+from detector.data.sample import Sample
 from detector.engines import load_engine
 from detector.errors import ModelError
 from detector.evaluate import add_image_flags, load_images, say_what_is_missing
@@ -22,7 +23,6 @@ from detector.evaluation.comparison import Comparison, table
 from detector.evaluation.contenders import Contender, find, open_contender
 from detector.evaluation.differences import most_different
 from detector.evaluation.figures import measure
-from detector.evaluation.labelled import LabelledImage
 from detector.evaluation.report import write_report
 from detector.evaluation.timing import COUNTS, cut_faces, time_engines
 from detector.files import refuse_existing, write_late
@@ -44,7 +44,7 @@ Opener = Callable[[contextlib.ExitStack], list[Contender]]
 
 def compare(
     contenders: Sequence[Contender],
-    labelled: Sequence[LabelledImage],
+    labelled: Sequence[Sample],
     *,
     min_side: float = MIN_SIDE,
     counts: Sequence[int] = COUNTS,

@@ -12,7 +12,11 @@ from functools import partial
 from pathlib import Path
 
 from detector import _cli
+from detector.data.loading import load_faceless, load_voc, load_yolo
+from detector.data.regions import Regions
 from detector.data.report import Report
+from detector.data.sample import Sample
+from detector.detections import CLASSES
 from detector.engines import default_weights, load_engine
 from detector.errors import AnnotationError, ModelError, OutputError
 from detector.evaluation import text
@@ -21,10 +25,9 @@ from detector.evaluation.chart import document
 from detector.evaluation.contenders import find, open_contender
 from detector.evaluation.curves import curves, reliability_chart
 from detector.evaluation.figures import Figures, by_set, measure
-from detector.evaluation.labelled import LabelledImage, classes_without_faces, load_faceless, load_voc, load_yolo
-from detector.evaluation.regions import Regions
 from detector.files import make_folder, refuse_existing, write_late
 from detector.scoring import MIN_SIDE, SAME_FACE_IOU, export_coco, import_coco_eval
+from detector.scoring.examples import shorter_side
 
 __all__ = ["add_image_flags", "load_images", "main", "measure", "say_what_is_missing"]
 
@@ -99,7 +102,7 @@ def add_image_flags(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def load_images(args: argparse.Namespace) -> list[LabelledImage]:
+def load_images(args: argparse.Namespace) -> list[Sample]:
     """The images that the flags of :func:`add_image_flags` name.
 
     Raises:
@@ -132,12 +135,20 @@ def load_images(args: argparse.Namespace) -> list[LabelledImage]:
     say_what_was_wrong(report)
     if regions.all_unused:
         log.warning("warning: %s: no region is in any of these images: check --ignore", args.ignore)
-    for name in classes_without_faces(labelled, args.min_side):
+    for name in _classes_without_faces(labelled, args.min_side):
         log.warning(
             "warning: no face of %d px or more is labelled %s: its recall is not defined (%s)",
             args.min_side, name, text.UNDEFINED,
         )  # fmt: skip
     return labelled
+
+
+def _classes_without_faces(samples: Sequence[Sample], min_side: float) -> list[str]:
+    """The classes of which no face that counts is labelled: nothing can be said of them."""
+    found: set[str] = set()
+    for sample in samples:
+        found.update(sample.truth[shorter_side(sample.truth.xyxy) >= min_side].names)
+    return [name for name in CLASSES if name not in found]
 
 
 def say_what_is_missing(unreadable: Sequence[str]) -> int:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detector.data import dataset, voc
+from detector.data import voc
+from detector.data.loading import load_voc
 from detector.errors import MissingExtraError, ModelError
 from detector.media import images
 
@@ -122,17 +123,17 @@ def test_what_was_made_is_read_back_as_labels_of_its_part(tool: Tool, tmp_path: 
     written = json.loads(report.read_text())
     assert written["pictures"]["written"] == len(list((out / "images").iterdir()))
     assert images.read(sheet).shape[0] > 150
-    samples = dataset.load(
+    samples = load_voc(
         [SAMPLE / "annotations", out / "annotations"],
         [SAMPLE / "images", out / "images"],
         split=out / "split.csv",
     )
-    made = {sample.image.name: sample for sample in samples if sample.set_name == "made"}
+    made = {sample.path.name: sample for sample in samples if sample.set_name == "made"}
     assert {sample.split for sample in made.values()} == {"train"}
     assert set(made) == {each["image"] for each in written["treated"]}
     rows = (SAMPLE / "split.csv").read_text().splitlines()
     assert len(samples) == len(rows) - 1 + len(made)
-    sources = {sample.image.name: sample for sample in samples if sample.set_name == "data"}
+    sources = {sample.path.name: sample for sample in samples if sample.set_name == "data"}
     for name, sample in made.items():
         assert sources[name].split == "train"
         assert len(sample.truth) == len(sources[name].truth)

@@ -15,7 +15,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from detector.data import dataset, voc
+from detector.data import voc
+from detector.data.loading import load_voc
 from detector.detections import Detections
 from detector.media import images
 from detector.scoring import Example, match
@@ -156,8 +157,8 @@ def test_after_voc2yolo_has_applied_the_rows_every_disagreement_is_gone(
     capsys.readouterr()
     assert planted.main(["--data", str(tmp_path / "set" / "data.yaml"), "--dry-run", "--threads", "1"]) == 0
     assert "10 images with 19 labels, 0 disagreements" in capsys.readouterr().out
-    truth = dataset.load([DATA / "annotations"], [planted.images])
-    mended = dataset.load([planted.annotations], [planted.images], corrections=Path(corrections))
+    truth = load_voc([DATA / "annotations"], [planted.images])
+    mended = load_voc([planted.annotations], [planted.images], corrections=Path(corrections))
     for one, other in zip(truth, mended, strict=True):
         same = overlap(one.truth.xyxy, other.truth.xyxy) >= 0.5
         same &= one.truth.class_id[:, None] == other.truth.class_id
@@ -343,7 +344,7 @@ def test_an_image_whose_pixels_are_damaged_is_named_and_the_rest_is_checked(
         (["--corrections", "nowhere.csv"], "nowhere.csv: cannot be read"),
         (["--out", "taken"], "is there and not empty: remove it or choose another --out"),
         (["--report", "taken/mine.txt"], "exists already"),
-        (["--split", str(SPLIT), "--part", "test"], "no labelled image is left to check"),
+        (["--split", str(SPLIT), "--part", "test"], "no image is in --part test: it has train, val"),
         (["--weights", "nowhere.onnx"], "nowhere.onnx"),
     ],
 )

@@ -17,12 +17,13 @@ import pytest
 from lxml import etree
 
 from detector import compare as command
+from detector.data.loading import load_voc
+from detector.data.sample import Sample
 from detector.detections import CLASSES, Detections
 from detector.engines import load_engine
 from detector.evaluation.comparison import Comparison, table, table_rows
 from detector.evaluation.contenders import Contender, Findings, open_contender
 from detector.evaluation.differences import most_different
-from detector.evaluation.labelled import LabelledImage, load_voc
 from detector.evaluation.report import write_report
 from detector.evaluation.timing import CANVAS, canvas, cut_faces, time_engines
 from detector.media import images
@@ -37,14 +38,14 @@ SOME = {"video_call_six.jpg", "pair_one_mask.jpg", "hopper_surgical_mask.jpg", "
 
 
 @pytest.fixture(scope="module")
-def labelled() -> list[LabelledImage]:
+def labelled() -> list[Sample]:
     """A few images of the sample."""
     every = load_voc([DATA / "annotations"], [DATA / "images"])
     return [image for image in every if image.path.name in SOME]
 
 
 @pytest.fixture(scope="module")
-def comparison(labelled: list[LabelledImage]) -> Comparison:
+def comparison(labelled: list[Sample]) -> Comparison:
     """The shipped network at its own size and at one that is far too small."""
     with ExitStack() as stack:
         contenders = [
@@ -97,7 +98,7 @@ def test_the_better_engine_is_ahead_in_the_table(comparison: Comparison) -> None
     assert times[0].best == (False, True)  # fewer pixels take less time
 
 
-def test_engines_with_thresholds_of_their_own_are_each_shown_at_theirs(labelled: list[LabelledImage]) -> None:
+def test_engines_with_thresholds_of_their_own_are_each_shown_at_theirs(labelled: list[Sample]) -> None:
     found = faces((0, 0, 0.4, "with_mask"))
     one, other = (Contender(name, lambda _: found, lambda _: found, conf) for name, conf in (("a", 0.3), ("b", 0.5)))
     compared = command.compare([one, other], labelled, counts=(1,), rounds=1)
@@ -147,7 +148,7 @@ def test_the_report_fits_both_schemes_and_a_phone(report: str) -> None:
 
 
 def test_the_images_that_differ_most_come_first_and_those_that_do_not_are_left_out(
-    labelled: list[LabelledImage],
+    labelled: list[Sample],
 ) -> None:
     truth = faces((0, 0, 1, "with_mask"), (100, 0, 1, "without_mask"))
     wrong = faces((0, 0, 0.9, "without_mask"))
@@ -164,7 +165,7 @@ def test_the_images_that_differ_most_come_first_and_those_that_do_not_are_left_o
     assert len(most_different(Findings(labelled, examples, []), [0.25, 0.25], min_side=10, most=2)) == 2
 
 
-def test_engines_that_agree_get_a_report_that_says_so(labelled: list[LabelledImage]) -> None:
+def test_engines_that_agree_get_a_report_that_says_so(labelled: list[Sample]) -> None:
     nothing: Callable[[images.Image], Detections] = lambda _: Detections.empty()  # noqa: E731
     contenders = [Contender(name, nothing, nothing) for name in ("one", "other")]
     alike = command.compare(contenders, labelled, counts=(1, 2), rounds=1)
@@ -174,7 +175,7 @@ def test_engines_that_agree_get_a_report_that_says_so(labelled: list[LabelledIma
 
 
 @pytest.mark.parametrize("count", [1, 2, 8, 32])
-def test_the_picture_that_is_timed_has_as_many_faces_as_it_says(count: int, labelled: list[LabelledImage]) -> None:
+def test_the_picture_that_is_timed_has_as_many_faces_as_it_says(count: int, labelled: list[Sample]) -> None:
     picture = canvas(cut_faces(labelled), count)
     assert picture.shape == (CANVAS[1], CANVAS[0], 3)
     with load_engine(threads=1) as engine:
@@ -186,11 +187,9 @@ def test_cells_come_from_faces_that_stand_alone_large_ones_of_both_classes_first
     alone, near, small = [100, 100, 180, 180], [300, 300, 360, 360], [10, 10, 40, 40]
     boxes = np.array([alone, near, [370, 300, 430, 360], small], np.float32)
     truth = Detections(boxes, np.ones(4, np.float32), np.zeros(4, np.int64))
-    cells = cut_faces([LabelledImage(image, "a", "", images.image_size(image), truth)])
+    cells = cut_faces([Sample(image, "a", "", images.image_size(image), truth)])
     assert [cell.shape for cell in cells] == [(180, 160, 3)]
-    both = [
-        LabelledImage(image, "a", "", (512, 512), Detections(boxes[:1], truth.confidence[:1], [c])) for c in (0, 0, 1)
-    ]
+    both = [Sample(image, "a", "", (512, 512), Detections(boxes[:1], truth.confidence[:1], [c])) for c in (0, 0, 1)]
     assert len(cut_faces(both, most=2)) == 2
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detector.data.sample import Sample
 from detector.detections import Detections
 from detector.engines.crops import cut
 from detector.errors import OutputError
-from detector.evaluation.labelled import LabelledImage
 from detector.media import images
 from detector.training.two_step.crop_writer import BACKGROUND_PER_IMAGE, BACKGROUND_SCORES, write_crops
 from tools import crop_faces
@@ -35,17 +35,17 @@ class Finder:
 
 
 @pytest.fixture
-def item(tmp_path: Path) -> LabelledImage:
+def item(tmp_path: Path) -> Sample:
     rows, columns = np.mgrid[:200, :300]  # each place has its colour, and a JPEG keeps it
     picture = np.stack([rows, columns * 0.8, 255 - rows], axis=2).astype(np.uint8)
     images.write(tmp_path / "a.png", picture)
     boxes = np.array([[50, 50, 90, 100], [200, 100, 230, 130], [5, 5, 12, 12]], np.float32)
     truth = Detections(boxes, np.ones(3, np.float32), np.array([0, 1, 1]))
     ignored = np.array([[250, 20, 290, 60]], np.float32)
-    return LabelledImage(tmp_path / "a.png", "a.png", "", (300, 200), truth, ignored)
+    return Sample(tmp_path / "a.png", "a.png", "", (300, 200), truth, ignored)
 
 
-def test_faces_are_cut_as_the_engine_cuts_them_and_small_ones_are_left_out(item: LabelledImage, tmp_path: Path) -> None:
+def test_faces_are_cut_as_the_engine_cuts_them_and_small_ones_are_left_out(item: Sample, tmp_path: Path) -> None:
     counts = write_crops({"train": [item], "val": [item]}, tmp_path / "out", side=64, margin=0.2)
     assert counts["train"] == counts["val"] == {"with_mask": 1, "without_mask": 1, "background": 1}
     (crop,) = (tmp_path / "out" / "train" / "with_mask").iterdir()
@@ -55,7 +55,7 @@ def test_faces_are_cut_as_the_engine_cuts_them_and_small_ones_are_left_out(item:
     assert (note["side"], note["margin"], note["min_side"]) == (64, 0.2, 10)
 
 
-def test_background_is_what_the_finder_takes_for_a_face_where_none_is(item: LabelledImage, tmp_path: Path) -> None:
+def test_background_is_what_the_finder_takes_for_a_face_where_none_is(item: Sample, tmp_path: Path) -> None:
     free = [[float(x), 150.0, float(x) + 20, 170.0] for x in range(0, 180, 30)]
     boxes = [[52, 52, 88, 98], [255, 25, 285, 55], [100, 10, 130, 40], [140, 10, 146, 16], *free]
     scores = [0.5, 0.5, 0.9, 0.5, *np.linspace(0.4, 0.2, len(free)).tolist()]
@@ -69,7 +69,7 @@ def test_background_is_what_the_finder_takes_for_a_face_where_none_is(item: Labe
         assert np.abs(images.read(path).astype(int) - expected).mean() < 3
 
 
-def test_random_squares_touch_no_face_and_are_the_same_each_time(item: LabelledImage, tmp_path: Path) -> None:
+def test_random_squares_touch_no_face_and_are_the_same_each_time(item: Sample, tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_crops({"train": [item] * 5}, tmp_path / name, side=32)
     one, two = (sorted((tmp_path / name).rglob("*.jpg")) for name in ("one", "two"))
@@ -80,11 +80,11 @@ def test_random_squares_touch_no_face_and_are_the_same_each_time(item: LabelledI
 def test_an_image_that_is_all_face_gives_no_background(tmp_path: Path) -> None:
     images.write(tmp_path / "a.png", np.zeros((50, 50, 3), np.uint8))
     truth = Detections(np.array([[0, 0, 50, 50]], np.float32), np.ones(1, np.float32), np.array([0]))
-    item = LabelledImage(tmp_path / "a.png", "a.png", "", (50, 50), truth)
+    item = Sample(tmp_path / "a.png", "a.png", "", (50, 50), truth)
     assert write_crops({"train": [item]}, tmp_path / "out", side=32)["train"]["background"] == 0
 
 
-def test_what_is_there_is_never_overwritten_and_a_failure_leaves_nothing(item: LabelledImage, tmp_path: Path) -> None:
+def test_what_is_there_is_never_overwritten_and_a_failure_leaves_nothing(item: Sample, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").touch()
@@ -99,7 +99,7 @@ def test_what_is_there_is_never_overwritten_and_a_failure_leaves_nothing(item: L
 
 
 def test_the_command_cuts_a_yolo_folder_and_says_what_comes_next(
-    item: LabelledImage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    item: Sample, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "yolo"
     for part in ("train", "val"):

@@ -17,15 +17,15 @@ import pytest
 from lxml import etree
 
 from detector import evaluate
-from detector.data import dataset, voc
+from detector.data import voc
+from detector.data.loading import load_voc, load_yolo
+from detector.data.regions import Regions
 from detector.data.report import Report
 from detector.engines import SingleStage, load_engine
 from detector.errors import AnnotationError
 from detector.evaluation.calibrate import uncalibrated
 from detector.evaluation.chart import Chart, Series, draw_chart, ticks_up_to
 from detector.evaluation.contenders import Contender, find
-from detector.evaluation.labelled import load_voc, load_yolo
-from detector.evaluation.regions import Regions
 from detector.media import images
 from detector.scoring import one_class
 
@@ -160,15 +160,15 @@ def test_a_yolo_folder_with_its_own_names_gives_the_figures_of_its_annotations(t
     yolo = tmp_path / "yolo"
     for kind in ("images", "labels"):
         (yolo / kind / "val").mkdir(parents=True)
-    for sample in dataset.load([folder / "annotations"], [folder / "images"]):
-        (yolo / "images" / "val" / sample.image.name).write_bytes(sample.image.read_bytes())
+    for sample in load_voc([folder / "annotations"], [folder / "images"]):
+        (yolo / "images" / "val" / sample.path.name).write_bytes(sample.path.read_bytes())
         lines = [
             f"{1 - class_id} {(x1 + x2) / 128} {(y1 + y2) / 128} {(x2 - x1) / 64} {(y2 - y1) / 64}"
             for (x1, y1, x2, y2), class_id in zip(
                 sample.truth.xyxy.tolist(), sample.truth.class_id.tolist(), strict=True
             )
         ]
-        (yolo / "labels" / "val" / f"{sample.image.stem}.txt").write_text("\n".join(lines))
+        (yolo / "labels" / "val" / f"{sample.path.stem}.txt").write_text("\n".join(lines))
     (yolo / "data.yaml").write_text("val: images/val\nnames: [bare, Mask]\n")
     engine = two_step(tmp_path)
     assert evaluate.main([*flags_of(folder), *engine, "--json", str(tmp_path / "voc.json")]) == 0
@@ -181,7 +181,7 @@ def test_only_the_part_that_is_asked_for_is_measured(tmp_path: Path) -> None:
     folder = make_set(tmp_path / "set", (RED,), (GREEN,), (RED, GREEN))
     split = tmp_path / "split.csv"
     split.write_text("image,split\n0.png,train\n1.png,val\n2.png,val\n")
-    labelled = load_voc([folder / "annotations"], [folder / "images"], split=split)
+    labelled = load_voc([folder / "annotations"], [folder / "images"], split=split, part="val")
     assert [image.path.name for image in labelled] == ["1.png", "2.png"]
     with pytest.raises(AnnotationError, match=r"--part test: it has train, val"):
         load_voc([folder / "annotations"], [folder / "images"], split=split, part="test")

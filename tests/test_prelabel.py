@@ -16,7 +16,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from detector.data import dataset, voc
+from detector.data import voc
+from detector.data.loading import load_voc
 from detector.detections import Detections
 from detector.media import images
 
@@ -192,7 +193,7 @@ def test_an_image_without_a_face_gets_no_file_unless_it_is_to_be_background(phot
     assert not (photos.labels / "a.xml").exists()
     assert photos.unseen() == ["a.jpg"]
     assert photos.run("--weights", photos.network(), "--background") == 0
-    (loaded,) = dataset.load([photos.labels], [photos.images])
+    (loaded,) = load_voc([photos.labels], [photos.images])
     assert len(loaded.truth) == 0
     assert photos.run("--weights", photos.network(FACE), "--refresh") == 0
     assert len(photos.boxes("a.xml")) == 1

@@ -76,13 +76,13 @@ def test_a_run_leaves_nothing_in_the_users_home(tmp_path: Path) -> None:
 
 
 def test_every_image_of_the_sample_gets_the_verdicts_of_its_labels() -> None:
-    from detector.data import dataset
+    from detector.data.loading import load_voc
 
-    samples = dataset.load([ROOT / "data" / "annotations"], [SAMPLE])
+    samples = load_voc([ROOT / "data" / "annotations"], [SAMPLE])
     assert len(samples) >= 20
     with load_engine() as engine:
         for sample in samples:
-            found = engine(images.read(sample.image))
+            found = engine(images.read(sample.path))
             got = [found.count(name) for name in ("with_mask", "without_mask")]
             assert got == [sample.truth.count(name) for name in ("with_mask", "without_mask")], sample.title
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from detector import _cli
 from detector._labels import add_label_flags, check_label_flags, convert
+from detector.data.loading import load_yolo
+from detector.data.regions import Regions
 from detector.engines.crops import MARGIN, SIDE
 from detector.engines.face_finders import load_finder
-from detector.evaluation.labelled import load_yolo
-from detector.evaluation.regions import Regions
 from detector.scoring import MIN_SIDE
 from detector.staging import temporary_folder
 from detector.training.two_step.crop_writer import write_crops

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from detector import _cli
+from detector.data.loading import load_voc
+from detector.data.regions import Regions
+from detector.data.sample import Sample
 from detector.engines import load_engine
 from detector.evaluation.contenders import Contender, find, open_contender
 from detector.evaluation.figures import Figures, by_set, measure
-from detector.evaluation.labelled import LabelledImage, load_voc
-from detector.evaluation.regions import Regions
 from detector.evaluation.text import WORDS, describe, markdown, number, word_cells
 from detector.scoring import FACE_SIZES
 from peers import peer, peer_contender
@@ -77,7 +78,7 @@ def _command(args: argparse.Namespace) -> int:
     return _cli.EXIT_OK
 
 
-def _load(args: argparse.Namespace) -> list[LabelledImage]:
+def _load(args: argparse.Namespace) -> list[Sample]:
     folders = sorted(p for p in args.data.iterdir() if (p / "images").is_dir() and p.name in (args.sets or [p.name]))
     unlabelled = args.data / "unlabelled.csv"
     return load_voc(

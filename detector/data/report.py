@@ -33,7 +33,7 @@ class Note:
 
 @dataclass
 class Report:
-    """Collects the outcome of :func:`detector.data.dataset.build` and :func:`~detector.data.dataset.load`.
+    """Collects the outcome of :func:`detector.data.dataset.build` and the loaders of :mod:`detector.data.loading`.
 
     Args:
         names: boxes per class name as the annotators wrote it, after the corrections.
@@ -76,6 +76,11 @@ class Report:
         self.background[set_name, split] += not len(truth)
         for name in CLASSES:
             self.boxes[set_name, split, name] += truth.count(name)
+
+    def why(self) -> str:
+        """The most common reason for a loss, in brackets for the end of a message; "" where there is none."""
+        reasons = Counter(note.reason for note in self.dropped).most_common(1)
+        return f" ({reasons[0][0]})" if reasons else ""
 
     def total(self, split: str) -> tuple[int, dict[str, int]]:
         """Images, and boxes per class, of one split."""

@@ -11,24 +11,20 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain, count
 from pathlib import Path, PurePath, PurePosixPath
-from typing import TYPE_CHECKING
 
 from detector.data.progress import Progress
 from detector.data.report import Report
-from detector.data.yolo import DATA_YAML, format_labels
+from detector.data.sample import Sample
+from detector.data.yolo import DATA_YAML, TRAINABLE, format_labels
 from detector.errors import OutputError
 from detector.files import new_folder
 from detector.media.image_header import read_header
-
-if TYPE_CHECKING:
-    from detector.data.dataset import Sample
 
 __all__ = ["check_replaceable", "is_trainable", "output_names", "write"]
 
 MADE_BY = "voc2yolo"
 SPLITS = ("train", "val")
 CACHES = frozenset({".cache", ".npy"})  # ultralytics puts them beside labels and images
-TRAINABLE = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".png", ".tif", ".tiff", ".webp"})
 SUFFIXES = {".jpe": ".jpg", ".jfif": ".jpg", ".dib": ".bmp"}  # the same formats under names that ultralytics skips
 
 
@@ -93,7 +89,7 @@ def write(samples: Sequence[Sample], out: Path, report: Report, progress: Progre
     for sample, name in zip(samples, output_names(samples), strict=True):
         image = f"images/{sample.split}/{name}"
         report.files[str(sample.split)][name] = sample.title
-        sources[image] = sample.image
+        sources[image] = sample.path
         labels[_label_name(image)] = format_labels(sample.truth, *sample.size).encode()
     with new_folder(out, "--out", check_replaceable) as new:
         for split in SPLITS:
@@ -116,7 +112,7 @@ def _write_pairs(sources: Mapping[str, Path], labels: Mapping[str, bytes], new: 
 
 def output_names(samples: Sequence[Sample]) -> list[str]:
     """A file name for each image, none of which differ only in case or suffix: they would share a label file."""
-    plain = [s.image.stem + SUFFIXES.get(s.image.suffix.lower(), s.image.suffix) for s in samples]
+    plain = [s.path.stem + SUFFIXES.get(s.path.suffix.lower(), s.path.suffix) for s in samples]
     counts = Counter(_stem_key(name) for name in plain)
     taken = {key for key, count in counts.items() if count == 1}
     names = []

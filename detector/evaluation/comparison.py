@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from detector.data.sample import Sample
 from detector.detections import CLASSES
 from detector.evaluation import text
 from detector.evaluation.chart import Chart, Series, ticks_up_to
 from detector.evaluation.differences import Difference
 from detector.evaluation.figures import Figures
-from detector.evaluation.labelled import LabelledImage
 from detector.evaluation.timing import CANVAS, Timing
 from detector.scoring import FACE_SIZES
 
@@ -37,7 +37,7 @@ class Comparison:
     figures: Sequence[Figures]
     timings: Sequence[Timing]
     differences: Sequence[Difference]
-    labelled: Sequence[LabelledImage]
+    labelled: Sequence[Sample]
     unreadable: Sequence[str]
     min_side: float
 

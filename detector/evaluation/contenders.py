@@ -7,10 +7,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from detector.data.progress import Progress, silent
+from detector.data.sample import Sample
 from detector.detections import Detections
 from detector.engines import DEFAULT_CONF, Engine
 from detector.errors import AnnotationError, SourceError
-from detector.evaluation.labelled import LabelledImage
 from detector.media import images
 from detector.media.images import Image
 from detector.scoring import TAIL, Example
@@ -50,7 +50,7 @@ class Findings:
         unreadable: a line for each image that could not be read.
     """
 
-    labelled: list[LabelledImage]
+    labelled: list[Sample]
     examples: list[list[Example]]
     unreadable: list[str]
 
@@ -73,7 +73,7 @@ def open_contender(stack: ExitStack, name: str, load: Loader, *, conf: float | N
     return Contender(name, shown, usual, usual.conf)
 
 
-def find(contenders: Sequence[Contender], labelled: Sequence[LabelledImage], progress: Progress = silent) -> Findings:
+def find(contenders: Sequence[Contender], labelled: Sequence[Sample], progress: Progress = silent) -> Findings:
     """Run contenders over images, each of which is read once. One that cannot be read is left out for all.
 
     Args:

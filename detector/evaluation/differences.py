@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from detector.data.sample import Sample
 from detector.detections import Detections
 from detector.evaluation.contenders import Findings
-from detector.evaluation.labelled import LabelledImage
 from detector.scoring import match
 
 __all__ = ["Difference", "Verdict", "most_different"]
@@ -42,7 +42,7 @@ class Difference:
         verdicts: one for each engine.
     """
 
-    image: LabelledImage
+    image: Sample
     amount: int
     verdicts: tuple[Verdict, ...]
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from detector.data.sample import Sample
 from detector.detections import CLASSES
-from detector.evaluation.labelled import LabelledImage
 from detector.scoring import (
     FACE_SIZES,
     MIN_SIDE,
@@ -156,7 +156,7 @@ def measure(name: str, examples: Sequence[Example], *, conf: float, min_side: fl
 
 
 def by_set(
-    measured: Callable[[str, list[Example]], Figures], labelled: Sequence[LabelledImage], examples: Sequence[Example]
+    measured: Callable[[str, list[Example]], Figures], labelled: Sequence[Sample], examples: Sequence[Example]
 ) -> list[Figures]:
     """What ``measured`` says of each set of the images, by itself."""
     pairs = list(zip([image.set_name for image in labelled], examples, strict=True))

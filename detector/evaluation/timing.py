@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.data.progress import Progress, silent
+from detector.data.sample import Sample
 from detector.evaluation.contenders import Contender
-from detector.evaluation.labelled import LabelledImage
 from detector.media import images
 from detector.media.images import Image
 from detector.scoring.examples import shorter_side
@@ -51,7 +51,7 @@ class Timing:
     found: tuple[int, ...]
 
 
-def cut_faces(labelled: Sequence[LabelledImage], most: int = max(COUNTS)) -> list[Image]:
+def cut_faces(labelled: Sequence[Sample], most: int = max(COUNTS)) -> list[Image]:
     """The largest labelled faces, each alone in a cell with its surroundings, of both classes in turn.
 
     Args:

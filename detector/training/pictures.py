@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from detector.evaluation.labelled import LabelledImage
+from detector.data.sample import Sample
 from detector.media import images
 
 __all__ = ["Pictures"]
@@ -27,7 +27,7 @@ class Pictures:
         longest: larger ones are scaled down to this longer side, px.
     """
 
-    def __init__(self, labelled: Sequence[LabelledImage], longest: int) -> None:
+    def __init__(self, labelled: Sequence[Sample], longest: int) -> None:
         import psutil  # comes with ultralytics
 
         self.labelled, self._longest = labelled, longest
@@ -53,7 +53,7 @@ class Pictures:
                 self._kept[index] = picture
         return picture, item.truth.xyxy * np.float32(factor), item.ignored * np.float32(factor)
 
-    def _read(self, item: LabelledImage, factor: float) -> npt.NDArray[np.uint8]:
+    def _read(self, item: Sample, factor: float) -> npt.NDArray[np.uint8]:
         picture = images.read(item.path)
         if factor == 1:
             return picture

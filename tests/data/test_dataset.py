@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from detector.data import dataset, voc, yolo
+from detector.data.loading import load_voc
 from detector.data.report import Report
+from detector.data.sample import Sample
 from detector.errors import AnnotationError, OutputError
 from detector.media import images
 from tests.data.conftest import Workspace
@@ -34,8 +36,8 @@ def build(workspace: Workspace, *sets: str, **options: object) -> Report:
     return dataset.build(*folders, workspace.out, **options)  # type: ignore[arg-type]
 
 
-def load(workspace: Workspace, report: Report | None = None, **options: object) -> list[dataset.Sample]:
-    return dataset.load([workspace.annotations()], [workspace.images()], report=report, **options)  # type: ignore[arg-type]
+def load(workspace: Workspace, report: Report | None = None, **options: object) -> list[Sample]:
+    return load_voc([workspace.annotations()], [workspace.images()], report=report, **options)  # type: ignore[arg-type]
 
 
 def reasons(report: Report) -> list[str]:
@@ -45,7 +47,7 @@ def reasons(report: Report) -> list[str]:
 def test_a_labelled_image_becomes_ground_truth_in_pixels(workspace: Workspace) -> None:
     workspace.pair("a.jpg", FACE, MASK)
     (sample,) = load(workspace)
-    assert (sample.image, sample.annotation) == (workspace.images() / "a.jpg", workspace.annotations() / "a.xml")
+    assert (sample.path, sample.title) == (workspace.images() / "a.jpg", "set/a.jpg")
     assert (sample.set_name, sample.size, sample.split) == ("set", (64, 48), None)
     assert sample.truth.xyxy.tolist() == [list(FACE[1:]), list(MASK[1:])]
     assert sample.truth.names == ["without_mask", "with_mask"]
@@ -187,7 +189,7 @@ def test_a_truncated_image_is_dropped_and_reported(workspace: Workspace, name: s
     path = workspace.pair(name, FACE)
     path.write_bytes(path.read_bytes()[:-20])
     report = Report()
-    assert [sample.image.name for sample in load(workspace, report)] == ["a.jpg"]
+    assert [sample.path.name for sample in load(workspace, report)] == ["a.jpg"]
     assert reasons(report) == [f"image set/{name}: the file is cut short: copy it again"]
 
 
@@ -260,7 +262,7 @@ def test_an_unreadable_annotation_costs_its_image_and_no_more(workspace: Workspa
     workspace.image("b.jpg")
     (workspace.annotations() / "b.xml").write_bytes(b"<annotation>")
     report = Report()
-    assert [sample.image.name for sample in load(workspace, report)] == ["a.jpg"]
+    assert [sample.path.name for sample in load(workspace, report)] == ["a.jpg"]
     assert [(note.kind, note.file) for note in report.dropped] == [("annotation", "set/b.xml"), ("image", "set/b.jpg")]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from detector.data import dataset
+from detector.data.loading import load_voc
 from detector.data.pairing import pair
 from detector.data.progress import silent
 from detector.data.report import Report
@@ -48,7 +49,7 @@ def test_all_sets_are_split_as_decided_and_lose_no_box(tmp_path: Path) -> None:
 def test_boxes_are_those_of_supervision_without_its_shift() -> None:
     supervision = pytest.importorskip("supervision", reason="the other converter is in the extra dev")
     folders = DATA / "kaggle" / "annotations", DATA / "kaggle" / "images"
-    ours = {sample.image.name: sample for sample in dataset.load([folders[0]], [folders[1]])}
+    ours = {sample.path.name: sample for sample in load_voc([folders[0]], [folders[1]])}
     theirs = supervision.DetectionDataset.from_pascal_voc(str(folders[1]), str(folders[0]))
     assert len(theirs) == len(ours) == 708
     # It takes the files for the VOC kit's, which count from 1: one shift for all boxes, and which one depends on its

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from detector import evaluate
-from detector.data import yolo_source
-from detector.data.yolo_source import read_source
+from detector.data import yolo
+from detector.data.yolo import read_source
 from detector.errors import AnnotationError
 from detector.media import images
 
@@ -110,7 +110,7 @@ def test_the_whole_disk_is_not_searched(tmp_path: Path, entries: str) -> None:
 
 
 def test_a_folder_of_endless_files_is_not_searched_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(yolo_source, "MAX_ENTRIES", 50)
+    monkeypatch.setattr(yolo, "MAX_ENTRIES", 50)
     for number in range(51):
         (tmp_path / f"{number}.txt").touch()
     assert "holds more than 50 files" in refused(tmp_path, "train: .\n" + NAMES)

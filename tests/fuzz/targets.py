@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector.data import corrections, voc, yolo, yolo_source
+from detector.data import corrections, voc, yolo
 from detector.data.split import Split
 from detector.engines import SingleStage, default_weights
 from detector.engines.classifier import MaskClassifier
@@ -70,8 +70,8 @@ def labels(data: bytes) -> None:
 
 def data_yaml(data: bytes) -> None:
     path = written("data.yaml", data)
-    yolo_source.MAX_ENTRIES = 500  # the bytes may name any folder of this computer
-    source = yolo_source.read_source(path)
+    yolo.MAX_ENTRIES = 500  # the bytes may name any folder of this computer
+    source = yolo.read_source(path)
     assert all(isinstance(name, str) for name in source.names)
     assert yolo.read_names(path) == list(source.names)
     for part in source.parts:

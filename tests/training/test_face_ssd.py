@@ -12,11 +12,11 @@ import torch
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.ops import box_iou
 
+from detector.data.loading import load_yolo
 from detector.detections import Detections
 from detector.engines.face_finders import load_finder
 from detector.engines.session import OnnxSession
 from detector.errors import AnnotationError, ModelError, TrainingError
-from detector.evaluation.labelled import load_yolo
 from detector.media import images
 from detector.scoring import Example
 from detector.training.imagenet import load_imagenet

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from detector.data.sample import Sample
 from detector.detections import Detections
-from detector.evaluation.labelled import LabelledImage
 from detector.scoring import FACE_SIZES, SAME_FACE_IOU, Example
 from detector.scoring.calibration import logistic
 from detector.scoring.examples import shorter_side
@@ -75,7 +75,7 @@ class Disagreement:
         others: the other labels of the image, xyxy in px.
     """
 
-    image: LabelledImage
+    image: Sample
     kind: str
     score: float
     label: Face | None
@@ -84,7 +84,7 @@ class Disagreement:
 
 
 def find_disagreements(
-    labelled: Sequence[LabelledImage],
+    labelled: Sequence[Sample],
     both: Sequence[Example],
     shown: Sequence[Example],
     *,
@@ -181,9 +181,7 @@ def _size(side: float) -> str:
     return sizes[-1] if sizes else next(iter(FACE_SIZES))
 
 
-def _of_image(
-    image: LabelledImage, matches: _Matched, both: Detections, trust: _Trust, min_side: float
-) -> list[Disagreement]:
+def _of_image(image: Sample, matches: _Matched, both: Detections, trust: _Trust, min_side: float) -> list[Disagreement]:
     found, truth = matches.found, matches.truth
     boxes = truth.xyxy.tolist()
     result = []

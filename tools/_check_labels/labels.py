@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from detector import _cli
-from detector.data import dataset, voc
 from detector.data.classmap import IGNORE
+from detector.data.loading import load_voc, load_yolo
+from detector.data.regions import Regions
 from detector.data.report import Report
-from detector.data.yolo_source import read_source
+from detector.data.sample import Sample
+from detector.data.yolo import read_source
 from detector.engines import default_weights
 from detector.errors import AnnotationError
-from detector.evaluation.labelled import LabelledImage, load_yolo
-from detector.evaluation.regions import Regions
 
 __all__ = ["ALL", "check_flags", "load_labels"]
 
@@ -36,7 +36,7 @@ def check_flags(args: argparse.Namespace) -> None:
         raise AnnotationError("--annotations and --images belong together: give both, or none for the sample in data/")
 
 
-def load_labels(args: argparse.Namespace, report: Report) -> list[LabelledImage]:
+def load_labels(args: argparse.Namespace, report: Report) -> list[Sample]:
     """The images that the flags name.
 
     Args:
@@ -50,14 +50,12 @@ def load_labels(args: argparse.Namespace, report: Report) -> list[LabelledImage]
     """
     regions = Regions(args.ignore)
     labelled = _of_yolo(args, regions, report) if args.data else _of_voc(args, regions, report)
-    if not labelled:
-        raise AnnotationError("no labelled image is left to check (-v says why): check the folders and --part")
     if regions.all_unused:
         report.warnings.append(f"{args.ignore}: no region is in any of these images: check --ignore")
     return labelled
 
 
-def _of_yolo(args: argparse.Namespace, regions: Regions, report: Report) -> list[LabelledImage]:
+def _of_yolo(args: argparse.Namespace, regions: Regions, report: Report) -> list[Sample]:
     parts = list(read_source(args.data).parts) if args.part == ALL else [args.part]
     return [
         image
@@ -68,29 +66,23 @@ def _of_yolo(args: argparse.Namespace, regions: Regions, report: Report) -> list
     ]
 
 
-def _of_voc(args: argparse.Namespace, regions: Regions, report: Report) -> list[LabelledImage]:
+def _of_voc(args: argparse.Namespace, regions: Regions, report: Report) -> list[Sample]:
     sample = default_weights().parents[1] / "data"
-    samples = dataset.load(
-        args.annotations or [sample / "annotations"], args.images or [sample / "images"],
-        class_map=dict(args.map), split=args.split, corrections=args.corrections, report=report,
+    samples = load_voc(
+        args.annotations or [sample / "annotations"],
+        args.images or [sample / "images"],
+        class_map=dict(args.map),
+        split=args.split,
+        part=None if args.part == ALL else args.part,
+        corrections=args.corrections,
+        regions=regions,
+        report=report,
         progress=_cli.progress_bar,
-    )  # fmt: skip
-    ignores = IGNORE in report.classes.values()
-    labelled = []
-    for one in samples:
-        if args.split and args.part not in (ALL, one.split):
-            continue
-        image = LabelledImage(
-            one.image, one.title, one.set_name, one.size, one.truth, regions.of(one.set_name, one.image.name)
-        )
-        if ignores:
-            boxes = np.concatenate([image.ignored, _ignored_boxes(one, report)])
-            image = replace(image, ignored=boxes)
-        labelled.append(image)
-    return labelled
+    )
+    return [replace(one, ignored=np.concatenate([one.ignored, _ignored_boxes(one, report)])) for one in samples]
 
 
-def _ignored_boxes(one: dataset.Sample, report: Report) -> npt.NDArray[np.float32]:
+def _ignored_boxes(one: Sample, report: Report) -> npt.NDArray[np.float32]:
     """What the annotators labelled with a name that is mapped to "ignore": no face is left out there."""
-    boxes = [box.xyxy for box in voc.read(one.annotation).boxes if report.classes.get(box.name) == IGNORE]
+    boxes = [box.xyxy for box in one.boxes if report.classes.get(box.name) == IGNORE]
     return np.array(boxes, np.float32).reshape(-1, 4)

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector.data.progress import Progress, silent
-from detector.data.yolo import DATA_YAML
-from detector.data.yolo_folder import TRAINABLE
-from detector.data.yolo_source import YoloSource, label_of, read_source
+from detector.data.yolo import DATA_YAML, TRAINABLE, YoloSource, label_of, read_source
 from detector.detections import CLASSES
 from detector.errors import TrainingError
 from detector.media.images import is_complete

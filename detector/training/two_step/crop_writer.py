@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.data.progress import Progress, silent
+from detector.data.sample import Sample
 from detector.detections import CLASSES
 from detector.engines.classifier import BACKGROUND
 from detector.engines.crops import MARGIN, SIDE, cut
 from detector.engines.face_finders import FaceFinder
-from detector.evaluation.labelled import LabelledImage
 from detector.files import new_folder
 from detector.media import images
 from detector.scoring import MIN_SIDE
@@ -38,7 +38,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def write_crops(
-    parts: Mapping[str, Sequence[LabelledImage]],
+    parts: Mapping[str, Sequence[Sample]],
     out: Path,
     *,
     side: int = SIDE,
@@ -81,7 +81,7 @@ def write_crops(
 
 
 def _write_part(
-    labelled: Sequence[LabelledImage],
+    labelled: Sequence[Sample],
     out: Path,
     side: int,
     margin: float,
@@ -108,7 +108,7 @@ def _write_part(
     return counts
 
 
-def _no_faces(item: LabelledImage, picture: images.Image, finder: FaceFinder, min_side: float) -> Floats:
+def _no_faces(item: Sample, picture: images.Image, finder: FaceFinder, min_side: float) -> Floats:
     """The finder's boxes on which no face is, the surest first."""
     finder.conf = BACKGROUND_SCORES[0]
     xyxy, scores = finder(picture)
@@ -117,7 +117,7 @@ def _no_faces(item: LabelledImage, picture: images.Image, finder: FaceFinder, mi
     return chosen
 
 
-def _random_square(item: LabelledImage, sizes: Floats, rng: np.random.Generator) -> Floats:
+def _random_square(item: Sample, sizes: Floats, rng: np.random.Generator) -> Floats:
     """One square without a face, as large as some face; none where there is no room."""
     for side in rng.choice(sizes, 10).tolist() if len(sizes) else ():
         room = np.array(item.size) - side
@@ -129,13 +129,13 @@ def _random_square(item: LabelledImage, sizes: Floats, rng: np.random.Generator)
     return np.zeros((0, 4), np.float32)
 
 
-def _sizes(labelled: Sequence[LabelledImage], min_side: float) -> Floats:
+def _sizes(labelled: Sequence[Sample], min_side: float) -> Floats:
     boxes = np.concatenate([np.zeros((0, 4), np.float32), *(item.truth.xyxy for item in labelled)])
     longer: Floats = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0)
     return longer[shorter_side(boxes) >= min_side]
 
 
-def _is_free(boxes: Floats, item: LabelledImage) -> npt.NDArray[np.bool_]:
+def _is_free(boxes: Floats, item: Sample) -> npt.NDArray[np.bool_]:
     """Which boxes show no part of a labelled face or of a region where there may be one."""
     taken = np.concatenate([item.truth.xyxy, item.ignored])
     if not len(taken):

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from detector.data.loading import load_yolo
 from detector.data.progress import Progress, silent
+from detector.data.regions import Regions
+from detector.data.sample import Sample
 from detector.errors import TrainingError
-from detector.evaluation.labelled import LabelledImage, load_yolo
-from detector.evaluation.regions import Regions
 from detector.training.failures import one_line_errors
 from detector.training.pictures import Pictures
 from detector.training.two_step.face_recall import FaceRecall, measure
@@ -64,7 +65,7 @@ class Settings:
         imgsz: side of the network's input while it learns, px.
         batch: images per step.
         seed: another number gives other cuts and another order.
-        ignore: CSV of regions with faces that nobody labelled, see :class:`~detector.evaluation.regions.Regions`.
+        ignore: CSV of regions with faces that nobody labelled, see :class:`~detector.data.regions.Regions`.
     """
 
     data: str
@@ -243,7 +244,7 @@ class _Session:
         return torch.from_numpy(array).to(self.hardware.device)
 
 
-def _describe(train: Sequence[LabelledImage], val: Sequence[LabelledImage]) -> str:
+def _describe(train: Sequence[Sample], val: Sequence[Sample]) -> str:
     """One sentence for the metadata; names no file or folder."""
     sides = ((train, "trained on"), (val, "chosen on"))
     return ", ".join(f"{verb} {len(part)} images ({sum(len(i.truth) for i in part)} faces)" for part, verb in sides)

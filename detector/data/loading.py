@@ -1,0 +1,229 @@
+"""Labelled images from LabelImg files, from a YOLO folder, or from pictures that show nobody."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from detector.data import corrections as correcting
+from detector.data.checks import ground_truth, usable_size
+from detector.data.classmap import IGNORE, resolve
+from detector.data.pairing import Pair, name_set, pair
+from detector.data.progress import Progress, silent
+from detector.data.regions import Regions
+from detector.data.report import Report
+from detector.data.sample import Sample
+from detector.data.split import Split
+from detector.data.yolo import YoloBox, read_source
+from detector.detections import CLASSES, Detections
+from detector.errors import AnnotationError, SourceError
+from detector.media.images import image_size, list_images
+
+__all__ = ["load_faceless", "load_voc", "load_yolo"]
+
+
+def load_voc(
+    annotations: Sequence[Path],
+    images: Sequence[Path],
+    *,
+    class_map: Mapping[str, str] | None = None,
+    split: Path | None = None,
+    part: str | None = None,
+    corrections: Path | None = None,
+    regions: Regions | None = None,
+    report: Report | None = None,
+    progress: Progress = silent,
+) -> list[Sample]:
+    """Pair LabelImg files with images, correct them, map their classes and check their boxes. Nothing is written.
+
+    Args:
+        annotations: folders of LabelImg XML.
+        images: folders of images; as many as of annotations, in the same order, or else all are searched for each.
+        class_map: annotators' names to "with_mask", "without_mask" or "ignore", before the names known by default.
+        split: CSV file with the columns image, split and optionally set and group; images not in it are left out.
+        part: with ``split``, only the images of this part.
+        corrections: CSV file, see :mod:`detector.data.corrections`.
+        regions: where detections are ignored.
+        report: collects what is dropped, mended and suspicious.
+        progress: wraps the loops, for a progress bar.
+
+    Returns:
+        The samples, sorted by set and image name; at least one.
+
+    Raises:
+        AnnotationError: a folder or file cannot be used, a class name is unknown, or no image is left.
+        SourceError: a folder of images cannot be read.
+    """
+    regions, report = regions or Regions(), Report() if report is None else report
+    decided = Split(split) if split else None
+    rows = correcting.read_corrections(corrections) if corrections else []
+    pairs = pair(annotations, images, report, progress)
+    sides = _sides(pairs, decided, report)
+    pairs = _correct([found for found in pairs if found.title in sides], rows, report)
+    report.names.update(box.name for found in pairs for box in found.label.boxes)
+    report.classes, unused = resolve(report.names, class_map)
+    report.warnings += [f"--map {name}: no box has this name" for name in unused]
+    report.warnings += _difficult(pairs)
+    samples = []
+    for found in progress(pairs, "checking images"):
+        size = usable_size(found, report)
+        if size is not None:
+            truth = ground_truth(found, size, report)
+            ignored = regions.of(found.set_name, found.image.name)
+            names = found.image, found.title, found.set_name
+            samples.append(Sample(*names, size, truth, ignored, found.label.boxes, sides[found.title]))
+    if not samples:
+        raise AnnotationError(f"{', '.join(map(str, images))}: no image can be used{report.why()}: check the folders")
+    chosen = [sample for sample in samples if not (split and part) or sample.split == part]
+    if not chosen:
+        parts = ", ".join(sorted({str(sample.split) for sample in samples}))
+        raise AnnotationError(f"{split}: no image is in --part {part}: it has {parts}")
+    return chosen
+
+
+def load_yolo(
+    data: Path,
+    *,
+    class_map: Mapping[str, str] | None = None,
+    part: str = "val",
+    regions: Regions | None = None,
+    report: Report | None = None,
+    progress: Progress = silent,
+) -> list[Sample]:
+    """Images of one part of a YOLO folder. Its classes may have other names or another order than ours.
+
+    Args:
+        data: its data.yaml.
+        class_map: the folder's class names to "with_mask", "without_mask" or "ignore", before those known by default.
+        part: the entry of data.yaml that lists the images: "train", "val" or "test".
+        regions: where detections are ignored; images are found by their file names.
+        report: collects the images that cannot be read.
+        progress: wraps the loop over the images.
+
+    Raises:
+        AnnotationError: data.yaml or a label file cannot be used, a class name is not known, or no image can be read.
+        MissingExtraError: PyYAML is not installed.
+    """
+    regions, report = regions or Regions(), Report() if report is None else report
+    source = read_source(data)
+    labels = {path: source.boxes(path) for path in source.images(part)}
+    counts = Counter(source.names[box.class_id] for boxes in labels.values() for box in boxes)
+    classes, _ = resolve(counts, class_map)
+    samples = []
+    for path in progress(list(labels), "reading labels"):
+        title = (path.relative_to(data.parent) if path.is_relative_to(data.parent) else path).as_posix()
+        size = _size(path, title, report)
+        if size is not None:
+            truth = _truth([(box, classes[source.names[box.class_id]]) for box in labels[path]], size)
+            samples.append(Sample(path, title, "", size, truth, regions.of(None, path.name), split=part))
+    if not samples:
+        raise AnnotationError(f"--data {data}: no image of {part} can be read{report.why()}")
+    return samples
+
+
+def load_faceless(
+    folders: Sequence[Path], *, regions: Regions, report: Report, progress: Progress = silent
+) -> list[Sample]:
+    """Images that show nobody, so that whatever is found in them is false; nobody has to write labels to say so.
+
+    Args:
+        folders: folders of images.
+        regions: where detections are ignored.
+        report: collects the images that cannot be read.
+        progress: wraps the loop.
+
+    Raises:
+        AnnotationError: no image can be read.
+        SourceError: a folder cannot be read.
+    """
+    samples = []
+    for path in progress([path for folder in folders for path in list_images(folder)], "reading images"):
+        set_name = name_set(path.parent)
+        title = f"{set_name}/{path.name}"
+        size = _size(path, title, report)
+        if size is not None:
+            samples.append(Sample(path, title, set_name, size, Detections.empty(), regions.of(set_name, path.name)))
+    if not samples:
+        raise AnnotationError(f"{', '.join(map(str, folders))}: no image can be read: check --images")
+    return samples
+
+
+def _size(path: Path, title: str, report: Report) -> tuple[int, int] | None:
+    """(width, height) of the upright image; None, and a line in the report, where it cannot be read."""
+    try:
+        return image_size(path)
+    except SourceError as error:
+        report.drop("image", title, str(error).removeprefix(f"{path}: "))
+        return None
+
+
+def _truth(boxes: Iterable[tuple[YoloBox, str]], size: tuple[int, int]) -> Detections:
+    """The faces of a YOLO label file, each box with its class or "ignore"."""
+    pixels = [(box.xyxy(*size), name) for box, name in boxes if name != IGNORE]
+    faces = [(xyxy, name) for xyxy, name in pixels if xyxy[2] > xyxy[0] and xyxy[3] > xyxy[1]]
+    return Detections(
+        np.array([xyxy for xyxy, _ in faces], np.float32).reshape(-1, 4),
+        np.ones(len(faces), np.float32),
+        np.array([CLASSES.index(name) for _, name in faces], np.int64),
+    )
+
+
+def _sides(pairs: Iterable[Pair], decided: Split | None, report: Report) -> dict[str, str | None]:
+    """The split of each image that has one, by title."""
+    if decided is None:
+        return {found.title: None for found in pairs}
+    sides: dict[str, str | None] = {}
+    for found in pairs:
+        side = decided.side(found.set_name, found.image.name)
+        if side is None:
+            report.drop("image", found.title, f"no line of the file of --split has set {found.set_name} and this name")
+        else:
+            sides[found.title] = side
+    missing = decided.missing({(found.set_name, found.image.name) for found in pairs})
+    if missing:
+        report.warnings.append(
+            f"{len(missing)} images of the file of --split are not there or not labelled: {missing[0]}"
+        )
+    torn = decided.torn_groups()
+    if torn:
+        report.warnings.append(f"{len(torn)} groups of the file of --split are in train and in val: {torn[0]}")
+    return sides
+
+
+def _correct(pairs: list[Pair], rows: Sequence[correcting.Correction], report: Report) -> list[Pair]:
+    """Apply the corrections; images that they drop are gone from the result."""
+    by_image: dict[tuple[str | None, str], list[correcting.Correction]] = defaultdict(list)
+    for row in rows:
+        by_image[row.set_name, row.image].append(row)
+    used: set[tuple[str | None, str]] = set()
+    kept = []
+    for found in pairs:
+        keys = [key for key in ((found.set_name, found.image.name), (None, found.image.name)) if key in by_image]
+        used.update(keys)
+        wanted = sorted((row for key in keys for row in by_image[key]), key=lambda row: row.line)
+        outcome = correcting.apply(found.label.boxes, wanted)
+        report.corrected.update(outcome.done)
+        for failure in outcome.failed:
+            report.suspect("correction", found.title, failure)
+        if outcome.boxes is None:
+            report.drop("image", found.title, "dropped by a correction")
+        else:
+            kept.append(replace(found, label=replace(found.label, boxes=outcome.boxes)) if wanted else found)
+    for key in sorted(by_image.keys() - used, key=str):
+        reason = f"line {by_image[key][0].line} and all for this image: no such image is used"
+        report.suspect("correction", f"{key[0] or '*'}/{key[1]}", reason)
+    return kept
+
+
+def _difficult(pairs: Iterable[Pair]) -> list[str]:
+    """Somebody, or prelabel.py, was not sure of these; nothing else here tells them from the others."""
+    marked = [(found.title, sum(box.difficult for box in found.label.boxes)) for found in pairs]
+    marked = [(title, boxes) for title, boxes in marked if boxes]
+    boxes = sum(boxes for _, boxes in marked)
+    if not boxes:
+        return []
+    return [f"{boxes} boxes in {len(marked)} images are marked as difficult and used like any other: {marked[0][0]}"]
