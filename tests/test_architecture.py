@@ -23,7 +23,7 @@ COMMANDS = {
 }
 IMAGE_PARTS = ("header", "facts", "formats", "jpeg2000", "limits")
 LAYERS = [  # each may import those above it, and its own part
-    {"errors", "defaults", "_heap"},
+    {"errors", "defaults", "_heap", "boxes"},
     {"staging"},
     {"files"},
     {"detections", "media.images", *(f"media.image_{part}" for part in IMAGE_PARTS)},

@@ -15,12 +15,12 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from detector.boxes import overlap
 from detector.data import voc
 from detector.data.loading import load_voc
 from detector.detections import Detections
 from detector.media import images
 from detector.scoring import Example, match
-from detector.scoring.matching import overlap
 from tools import voc2yolo
 
 from .data.conftest import Workspace

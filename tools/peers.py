@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from detector.boxes import suppress
 from detector.detections import Detections
 from detector.engines.session import DEFAULT_CONF, OnnxSession
 from detector.evaluation.contenders import Contender
@@ -101,8 +102,7 @@ def _select(image: Image, boxes: Floats, scores: Floats, conf: float, iou: float
     class_id, confidence = scores[anchor].argmax(axis=1), scores[anchor].max(axis=1)
     limit = np.array([width, height, width, height], np.float32)
     xyxy = np.clip(boxes[anchor] * limit, 0, limit)
-    xywh = np.concatenate([xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]], axis=1)
-    kept = np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), confidence.tolist(), conf, iou), np.int64)
+    kept = suppress(xyxy, confidence, iou, least=conf)
     return Detections(xyxy[kept], confidence[kept], class_id[kept])
 
 

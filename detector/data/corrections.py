@@ -6,6 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from detector.boxes import overlap
 from detector.data.csvfile import read_rows
 from detector.data.voc import MAX_COORDINATE, NUMBER, Box
 from detector.errors import AnnotationError
@@ -63,8 +67,8 @@ def apply(boxes: Iterable[Box], corrections: Iterable[Correction]) -> Outcome:
     for correction in corrections:
         if correction.box is None:
             return Outcome(None, (*done, correction.action), tuple(failed))
-        overlaps = [_iou(box, correction.box) for box in kept]
-        best = max(range(len(kept)), key=overlaps.__getitem__, default=None)
+        overlaps = overlap(_corners(kept), _corners([correction.box]))[:, 0]
+        best = int(overlaps.argmax()) if kept else None
         found = best is not None and overlaps[best] >= SAME_BOX_IOU
         if found == (correction.action == "add"):
             why = "a label is there already" if found else f"no label overlaps it by {SAME_BOX_IOU} IoU"
@@ -97,15 +101,7 @@ def _correction(path: Path, line: int, row: dict[str, str]) -> Correction:
     return Correction(set_name, row["image"], action, Box(row["name"] or "box", xmin, ymin, xmax, ymax), line)
 
 
-def _iou(a: Box, b: Box) -> float:
-    """Intersection over union, 0 to 1; corners may be swapped."""
-    left_a, right_a = sorted((a.xmin, a.xmax))
-    top_a, bottom_a = sorted((a.ymin, a.ymax))
-    left_b, right_b = sorted((b.xmin, b.xmax))
-    top_b, bottom_b = sorted((b.ymin, b.ymax))
-    width = min(right_a, right_b) - max(left_a, left_b)
-    height = min(bottom_a, bottom_b) - max(top_a, top_b)
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = width * height
-    return shared / ((right_a - left_a) * (bottom_a - top_a) + (right_b - left_b) * (bottom_b - top_b) - shared)
+def _corners(boxes: list[Box]) -> npt.NDArray[np.float64]:
+    """Left, top, right, bottom (N, 4); in a label, corners may be swapped."""
+    corners = np.array([[box.xmin, box.ymin, box.xmax, box.ymax] for box in boxes], np.float64).reshape(-1, 2, 2)
+    return np.sort(corners, axis=1).reshape(-1, 4)

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from detector.boxes import MAX_DETECTIONS, suppress
 from detector.detections import CLASSES, Detections
 from detector.engines.image_network import Image, ImageNetwork
 from detector.engines.kinds import Kind, expect
@@ -21,13 +21,7 @@ from detector.errors import ModelError
 if TYPE_CHECKING:
     import onnxruntime as ort
 
-__all__ = ["MAX_DETECTIONS", "SingleStage"]
-
-MAX_DETECTIONS = 300
-"""Faces kept per image, the surest first (as ultralytics; an end-to-end head holds no more either)."""
-
-MAX_CANDIDATES = 30_000
-"""Boxes, the surest, that are compared with each other (as ultralytics): comparing takes the square of their number."""
+__all__ = ["SingleStage"]
 
 MAX_COORDINATE = 1e6  # px; a box of a network that works lies in or near its input, of 8,192 px at most
 
@@ -102,8 +96,10 @@ class SingleStage:
             xyxy, confidence, channel = self._checked(*_end_to_end_candidates(output, least))
         else:
             self.session.expect_answer(output, 4 + len(CLASSES), None)
-            found = self._checked(*_raw_candidates(output, least, one_class=self.one_class))
-            xyxy, confidence, channel = _suppress(*found, least, self.iou, one_class=self.one_class)
+            found = _raw_candidates(output, least, one_class=self.one_class)
+            xyxy, confidence, channel = self._checked(*found)
+            kept = suppress(xyxy, confidence, self.iou, class_id=None if self.one_class else channel)
+            xyxy, confidence, channel = xyxy[kept], confidence[kept], channel[kept]
         if calibration:
             confidence = calibration(confidence, channel)
         kept = np.argsort(-confidence, kind="stable")
@@ -136,7 +132,7 @@ def _end_to_end_candidates(output: npt.NDArray[Any], least: float) -> Candidates
 
 
 def _raw_candidates(output: npt.NDArray[Any], least: float, *, one_class: bool) -> Candidates:
-    """Of columns (4 + classes, anchors) of centre, size and scores, those above the threshold; left, top and size."""
+    """Of columns (4 + classes, anchors) of centre, size and scores, the boxes above the threshold."""
     scores = output[4:].astype(np.float32, copy=False)
     if one_class:
         candidates = np.flatnonzero(scores.max(axis=0, initial=0) > least)
@@ -144,32 +140,10 @@ def _raw_candidates(output: npt.NDArray[Any], least: float, *, one_class: bool) 
     else:
         channel, candidates = np.nonzero(scores > least)
     confidence = scores[channel, candidates]
-    if len(candidates) > MAX_CANDIDATES:
-        surest = np.argsort(-confidence, kind="stable")[:MAX_CANDIDATES]
-        channel, candidates, confidence = channel[surest], candidates[surest], confidence[surest]
-    columns = output[:4, candidates].astype(np.float32)
+    centre, size = np.split(output[:4, candidates].astype(np.float32), 2)
     with np.errstate(over="ignore", invalid="ignore"):  # the next step refuses them
-        return np.concatenate([columns[:2] - columns[2:] / 2, columns[2:]]).T, confidence, channel
-
-
-def _suppress(
-    xywh: npt.NDArray[np.float32],
-    scores: npt.NDArray[np.float32],
-    channel: npt.NDArray[np.int64],
-    least: float,
-    iou: float,
-    *,
-    one_class: bool,
-) -> Decoded:
-    """Corners, score and channel of what non-maximum suppression leaves, the surest first."""
-    if one_class:
-        survivors = cv2.dnn.NMSBoxes(xywh.tolist(), scores.tolist(), least, iou)
-    else:
-        survivors = cv2.dnn.NMSBoxesBatched(xywh.tolist(), scores.tolist(), channel.tolist(), least, iou)
-    kept = np.asarray(survivors, np.int64)
-    kept = kept[np.argsort(-scores[kept], kind="stable")]  # of each class, so that equal confidences keep its order
-    xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1)
-    return xyxy[kept], scores[kept], channel[kept]
+        corner = centre - size / 2
+        return np.concatenate([corner, corner + size]).T, confidence, channel
 
 
 def _class_ids(session: OnnxSession) -> npt.NDArray[np.int64]:

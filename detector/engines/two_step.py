@@ -9,12 +9,12 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
+from detector.boxes import MAX_DETECTIONS
 from detector.detections import CLASSES, Detections
 from detector.engines.classifier import MaskClassifier
 from detector.engines.crops import cut
 from detector.engines.face_finders import FaceFinder, Faces
 from detector.engines.image_network import Image
-from detector.engines.single_stage import MAX_DETECTIONS
 
 __all__ = ["CROPS_AT_ONCE", "TwoStep"]
 

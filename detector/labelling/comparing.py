@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from detector.boxes import overlap
 from detector.detections import Detections
 from detector.engines import Engine, load_engine
 from detector.labelling import strict_pictures as pictures
@@ -114,10 +115,6 @@ def _contradict(
     """Whether a face is of one class in one picture and of the other class in the other."""
     if not len(boxes) or not len(other_boxes):
         return False
-    starts = np.maximum(boxes[:, None, :2], other_boxes[None, :, :2])
-    ends = np.minimum(boxes[:, None, 2:], other_boxes[None, :, 2:])
-    common = (ends - starts).clip(0).prod(axis=2)
-    areas, other_areas = ((group[:, 2:] - group[:, :2]).prod(axis=1) for group in (boxes, other_boxes))
-    overlap = common / (areas[:, None] + other_areas[None] - common)
-    same_face = (overlap == overlap.max(axis=1, keepdims=True)) & (overlap >= SAME_PLACE)
+    overlaps = overlap(boxes, other_boxes)
+    same_face = (overlaps == overlaps.max(axis=1, keepdims=True)) & (overlaps >= SAME_PLACE)
     return bool((same_face & (classes[:, None] != other_classes[None])).any())

@@ -15,6 +15,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
+from detector.boxes import MAX_DETECTIONS
 from detector.detections import CLASSES
 from detector.errors import MissingExtraError
 from detector.scoring import coco
@@ -97,7 +98,7 @@ def _precision(examples: Sequence[Example], ranges: Sequence[tuple[float, float]
         evaluation = library.COCOeval_faster(truth, found, iouType="bbox", print_function=_discard)
         evaluation.params.areaRng = [[low**2, high**2 - 1e-6] for low, high in ranges]
         evaluation.params.areaRngLbl = [f"{low:g}-{high:g}" for low, high in ranges]
-        evaluation.params.maxDets = [coco.MAX_DETECTIONS]
+        evaluation.params.maxDets = [MAX_DETECTIONS]
         evaluation.evaluate()
         evaluation.accumulate()
     precision = np.asarray(evaluation.eval["precision"], np.float64)[..., 0]

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from detector.boxes import MAX_DETECTIONS
 from detector.detections import CLASSES, Detections
 from detector.files import write_file
 from detector.scoring.examples import Example, shorter_side
 
-__all__ = ["MAX_DETECTIONS", "export_coco", "found", "truth"]
-
-MAX_DETECTIONS = 300
+__all__ = ["export_coco", "found", "truth"]
 
 NOTE = (
     "area is the square of a box's shorter side, px. Load both files with COCO(file), not with loadRes, which would "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from detector.boxes import suppress
 from detector.detections import Detections
 
 __all__ = ["FACE_SIZES", "MIN_SIDE", "SHOWN_IOU", "TAIL", "Example", "one_class", "shorter_side"]
@@ -52,9 +52,7 @@ def one_class(found: Detections, iou: float = SHOWN_IOU) -> Detections:
         found: detections of both classes.
         iou: from this overlap on two boxes are one face, 0 to 1.
     """
-    xywh = np.concatenate([found.xyxy[:, :2], found.xyxy[:, 2:] - found.xyxy[:, :2]], axis=1)
-    kept = np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), found.confidence.tolist(), 0.0, iou), np.int64)
-    return found[kept]
+    return found[suppress(found.xyxy, found.confidence, iou)]
 
 
 def shorter_side(xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from detector.boxes import containment, overlap
 from detector.detections import Detections
 from detector.scoring.examples import MIN_SIDE, Example, shorter_side
 
-__all__ = ["SAME_FACE_IOU", "Matches", "match", "overlap"]
+__all__ = ["SAME_FACE_IOU", "Matches", "match"]
 
 SAME_FACE_IOU = 0.5
 """A detection that overlaps a labelled face by this much is that face; so much of it in an ignored region, ignored."""
@@ -73,7 +74,7 @@ def _match(example: Example, min_side: float) -> Matches:
     side, own_side = shorter_side(example.truth.xyxy), shorter_side(found.xyxy)
     on_face = overlap(found.xyxy, example.truth.xyxy)
     on_face[on_face < SAME_FACE_IOU] = 0
-    ignored = (overlap(found.xyxy, example.ignored, of_first=True) >= SAME_FACE_IOU).any(axis=1)
+    ignored = (containment(found.xyxy, example.ignored) >= SAME_FACE_IOU).any(axis=1)
     counts = side >= min_side
     owner = np.full(len(side), -1)
     false = (own_side >= min_side) & ~ignored
@@ -94,14 +95,3 @@ def _match(example: Example, min_side: float) -> Matches:
         false_confidence=found.confidence[false],
         false_side=own_side[false],
     )
-
-
-def overlap(one: Floats, other: Floats, *, of_first: bool = False) -> Floats:
-    """Intersection over union, or over the first box's area, of each pair: (N, M)."""
-    corner = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    size = np.clip(corner - np.maximum(one[:, None, :2], other[None, :, :2]), 0, None)
-    shared = size.prod(axis=2)
-    first, second = ((boxes[:, 2:] - boxes[:, :2]).prod(axis=1) for boxes in (one, other))
-    whole = np.broadcast_to(first[:, None], shared.shape) if of_first else first[:, None] + second - shared
-    share: Floats = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
-    return share

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from detector.boxes import MAX_DETECTIONS
 from detector.detections import CLASSES
 from detector.errors import ModelError
 from detector.files import write_file
@@ -17,7 +18,6 @@ __all__ = ["LICENSE", "load", "now", "packed", "refusal", "slim"]
 
 LICENSE = "AGPL-3.0-or-later"
 
-MAX_DETECTIONS = 300
 """Faces that an end-to-end head gives for an image, as ultralytics exports it."""
 
 LOCAL_SETTINGS = frozenset({"model", "data", "project", "name", "save_dir", "resume", "pretrained", "source", "cfg"})

@@ -6,9 +6,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
+from detector.boxes import suppress
 from detector.detections import Detections
 from detector.engines import Engine, SingleStage
 from detector.errors import DetectorError
@@ -90,6 +88,4 @@ def title_of(engine: Engine) -> str:
 def filter_detections(found: Detections, conf: float, overlap: float) -> Detections:
     """The faces that are at least this sure, none overlapping a surer one by more than ``overlap`` (IoU, 0 to 1)."""
     sure = found[found.confidence >= conf]
-    xywh = np.concatenate([sure.xyxy[:, :2], sure.xyxy[:, 2:] - sure.xyxy[:, :2]], axis=1)
-    kept = cv2.dnn.NMSBoxes(xywh.tolist(), sure.confidence.tolist(), 0.0, overlap)
-    return sure[np.sort(np.asarray(kept, np.int64))]
+    return sure[suppress(sure.xyxy, sure.confidence, overlap)]

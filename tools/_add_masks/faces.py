@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from _add_masks.landmarks import EYES, Corners, Face, FaceMesh, Floats
+from detector.boxes import containment
 from detector.media.images import Image
 
 __all__ = ["Rules", "believable", "find", "hidden"]
@@ -52,19 +53,10 @@ def find(mesh: FaceMesh, image: Image, box: Corners, others: Floats, rules: Rule
     """
     if min(box[2] - box[0], box[3] - box[1]) < rules.min_side:
         return "too small"
-    if overlap(box, others) > 0.1:
+    if (containment(np.array([box]), others) > 0.1).any():
         return "another face is in its way"
     face = mesh(image, box)
     return believable(face, box, image, rules) or hidden(face, image, rules) or face
-
-
-def overlap(box: Corners, others: Floats) -> float:
-    """The largest share of ``box`` that one of the others (N, 4) hides."""
-    if not len(others):
-        return 0.0
-    low, high = np.maximum(others[:, :2], box[:2]), np.minimum(others[:, 2:], box[2:])
-    area = max((box[2] - box[0]) * (box[3] - box[1]), 1e-6)
-    return float(np.prod(np.clip(high - low, 0, None), axis=1).max() / area)
 
 
 def believable(face: Face, box: Corners, image: Image, rules: Rules) -> str:

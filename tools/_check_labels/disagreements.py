@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from detector.boxes import containment, overlap
 from detector.data.sample import Sample
 from detector.detections import Detections
 from detector.scoring import FACE_SIZES, SAME_FACE_IOU, Example
 from detector.scoring.calibration import logistic
 from detector.scoring.examples import shorter_side
-from detector.scoring.matching import overlap
 
 __all__ = ["KINDS", "Disagreement", "Face", "find_disagreements"]
 
@@ -122,7 +122,7 @@ class _Matched:
         self.truth = example.truth
         self.side = shorter_side(example.truth.xyxy)
         self.iou = overlap(self.found.xyxy, self.truth.xyxy)
-        self.ignored = (overlap(self.found.xyxy, example.ignored, of_first=True) >= SAME_FACE_IOU).any(axis=1)
+        self.ignored = (containment(self.found.xyxy, example.ignored) >= SAME_FACE_IOU).any(axis=1)
         self.face_of = np.full(len(self.truth), -1)
         self._pair(SAME_FACE_IOU)
         self.labelled = np.isin(np.arange(len(self.found)), self.face_of)

@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.engines.image_network import Image
-from detector.engines.single_stage import MAX_DETECTIONS
 
-__all__ = ["IOU", "FaceFinder", "Faces", "suppress", "use_opencv", "visible"]
+__all__ = ["IOU", "MAX_CANDIDATES", "FaceFinder", "Faces", "use_opencv", "visible"]
 
 log = logging.getLogger(__name__)
 
@@ -44,20 +43,6 @@ class FaceFinder(Protocol):
 
     def close(self) -> None:
         """Free the finder's memory."""
-
-
-def suppress(xyxy: Floats, scores: Floats, conf: float, iou: float) -> npt.NDArray[np.int64]:
-    """Which of many boxes are one face each: surer than ``conf``, none overlapping a surer one by more than ``iou``."""
-    possible = np.isfinite(scores) & np.isfinite(xyxy).all(axis=1)  # a network may answer anything
-    candidates = np.flatnonzero((scores > conf) & possible)
-    if len(candidates) > MAX_CANDIDATES:  # a network that has only begun to learn finds a face everywhere
-        surest = np.argpartition(-scores[candidates], MAX_CANDIDATES)[:MAX_CANDIDATES]
-        candidates = candidates[np.sort(surest)]
-    boxes, sureness = xyxy[candidates], scores[candidates]
-    xywh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    kept = np.asarray(cv2.dnn.NMSBoxes(xywh.tolist(), sureness.tolist(), conf, iou), np.int64)
-    kept = kept[np.argsort(-sureness[kept], kind="stable")][:MAX_DETECTIONS]
-    return candidates[kept]
 
 
 def visible(xyxy: Floats, scores: Floats, height: int, width: int) -> Faces:

@@ -10,7 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from detector.engines.face_finders.base import IOU, Faces, Floats, suppress, use_opencv, visible
+from detector.boxes import MAX_DETECTIONS, suppress
+from detector.engines.face_finders.base import IOU, MAX_CANDIDATES, Faces, Floats, use_opencv, visible
 from detector.engines.image_network import Image, image_size
 from detector.engines.session import DEFAULT_CONF
 from detector.errors import ModelError
@@ -58,7 +59,7 @@ class HaarFinder:
         boxes = np.array(found[0], np.float32).reshape(-1, 4)  # left, top, width, height; empty tuples for no face
         boxes[:, 2:] += boxes[:, :2]
         scores = confidence(np.array(found[2], np.float32).reshape(-1))
-        kept = suppress(boxes, scores, self.conf, self.iou)
+        kept = suppress(boxes, scores, self.iou, least=self.conf, most=MAX_CANDIDATES)[:MAX_DETECTIONS]
         return visible(boxes[kept], scores[kept], height, width)
 
     def batch(self, images: Sequence[Image]) -> list[Faces]:

@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from detector.engines.face_finders.base import IOU, Faces, Floats, suppress, use_opencv, visible
+from detector.boxes import MAX_DETECTIONS, suppress
+from detector.engines.face_finders.base import IOU, MAX_CANDIDATES, Faces, Floats, use_opencv, visible
 from detector.engines.image_network import Image, image_size
 from detector.engines.kinds import Kind, expect, kind_of
 from detector.engines.session import DEFAULT_CONF, OnnxSession
@@ -75,7 +76,7 @@ class Res10Finder:
         blob = cv2.dnn.blobFromImage(image, 1.0, INPUT_SIZE, MEAN, swapRB=False, crop=False)
         boxes, scores = self._network(np.asarray(blob, np.float32))
         boxes = boxes * np.array([width, height] * 2, np.float32)
-        kept = suppress(boxes, scores, self.conf, self.iou)
+        kept = suppress(boxes, scores, self.iou, least=self.conf, most=MAX_CANDIDATES)[:MAX_DETECTIONS]
         return visible(boxes[kept], scores[kept], height, width)
 
     def batch(self, images: Sequence[Image]) -> list[Faces]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from detector.engines.face_finders.base import IOU, Faces, suppress, visible
+from detector.boxes import MAX_DETECTIONS, suppress
+from detector.engines.face_finders.base import IOU, MAX_CANDIDATES, Faces, visible
 from detector.engines.image_network import Image, ImageNetwork, Outputs
 from detector.engines.kinds import Kind, expect
 from detector.engines.letterbox import Letterbox
@@ -67,7 +68,7 @@ class SsdFinder:
         boxes, scores = (outputs[index].astype(np.float32, copy=False) for index in (self._boxes, self._scores))
         self.session.expect_answer(scores, None)
         self.session.expect_answer(boxes, len(scores), 4)
-        kept = suppress(boxes, scores, self.conf, self.iou)
+        kept = suppress(boxes, scores, self.iou, least=self.conf, most=MAX_CANDIDATES)[:MAX_DETECTIONS]
         return visible(geometry.restore(boxes[kept]), scores[kept], *geometry.source)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from detector.boxes import containment
 from detector.data.progress import Progress, silent
 from detector.data.sample import Sample
 from detector.detections import CLASSES
@@ -138,10 +139,5 @@ def _sizes(labelled: Sequence[Sample], min_side: float) -> Floats:
 def _is_free(boxes: Floats, item: Sample) -> npt.NDArray[np.bool_]:
     """Which boxes show no part of a labelled face or of a region where there may be one."""
     taken = np.concatenate([item.truth.xyxy, item.ignored])
-    if not len(taken):
-        return np.ones(len(boxes), np.bool_)
-    inside = np.minimum(boxes[:, None, 2:], taken[None, :, 2:]) - np.maximum(boxes[:, None, :2], taken[None, :, :2])
-    areas = [(corners[:, 2:] - corners[:, :2]).prod(axis=1) for corners in (boxes, taken)]
-    smaller = np.maximum(np.minimum(areas[0][:, None], areas[1][None]), 1e-6)
-    free: npt.NDArray[np.bool_] = (inside.clip(0).prod(axis=2) / smaller < LEAST_OVERLAP).all(axis=1)
-    return free
+    share_of_smaller = np.maximum(containment(boxes, taken), containment(taken, boxes).T)
+    return np.asarray((share_of_smaller < LEAST_OVERLAP).all(axis=1))
