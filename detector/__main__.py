@@ -20,6 +20,9 @@ COMMANDS = {
     "demo": "show it as a web page, with a link for others",
     "collect": "search the web for pictures to label",
     "clean": "make pictures ready for labelling: whole, upright, each once",
+    "prelabel": "let the detector label images, for a person to correct",
+    "check": "show where the detector and the labels disagree most",
+    "masks": "draw masks, and what is taken for masks, onto bare faces",
 }
 """Each is the module of its name, with a ``main(argv)`` that returns the exit code, and what it is for."""
 

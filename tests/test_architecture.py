@@ -9,8 +9,11 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "detector"
 COMMANDS = {
+    "check",
     "clean",
     "collect",
+    "masks",
+    "prelabel",
     "run",
     "train",
     "export",

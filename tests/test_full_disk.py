@@ -77,17 +77,17 @@ def test_a_recording_and_its_tables_are_kept_up_to_the_full_disk(disk: Path, tmp
     assert not unfinished(disk)
 
 
-@pytest.mark.parametrize("name", ["images", "voc2yolo", "clean", "prelabel", "add_masks", "crop_faces", "check_labels"])
+@pytest.mark.parametrize("name", ["images", "voc2yolo", "clean", "prelabel", "masks", "crop_faces", "check"])
 def test_a_command_on_a_full_disk_leaves_no_half_and_goes_on_when_there_is_room(disk: Path, name: str) -> None:
     out = disk / "out"
     commands: dict[str, list[object]] = {
         "images": ["-m", "detector.run", "--source", DATA / "images", "--save", out],
         "voc2yolo": ["tools/voc2yolo.py", "-a", DATA / "annotations", "-i", DATA / "images", "-o", out],
         "clean": ["-m", "detector.clean", DATA / "images", "-o", out],
-        "prelabel": ["tools/prelabel.py", "-i", DATA / "images", "-o", out],
-        "add_masks": ["tools/add_masks.py", "-o", out],
+        "prelabel": ["-m", "detector.prelabel", "-i", DATA / "images", "-o", out],
+        "masks": ["-m", "detector.masks", "-o", out],
         "crop_faces": ["tools/crop_faces.py", "--out", out],
-        "check_labels": ["tools/check_labels.py", "-o", out],
+        "check": ["-m", "detector.check", "-o", out],
     }
     filler = disk / "theirs"
     filler.write_bytes(bytes((200 if name != "prelabel" else 180) * 1024 - (8192 if name != "prelabel" else 0)))

@@ -18,10 +18,7 @@ SAMPLE = ROOT / "data" / "images"
 DATA = ROOT.parent / "shared" / "data"
 
 
-TOOLS = (
-    *("add_masks", "benchmark", "check_labels"),
-    *("make_sample", "prelabel", "treated_faces", "val_figures", "voc2yolo", "yolo2voc"),
-)
+TOOLS = (*("benchmark", "make_sample", "treated_faces", "val_figures", "voc2yolo", "yolo2voc"),)
 
 
 @pytest.fixture

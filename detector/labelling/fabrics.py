@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from _add_masks.canvas import Map
+from detector.labelling.canvas import Map
 
 __all__ = ["WHITE", "Color", "Fabric", "Weave", "cotton", "ffp2", "line", "noise", "random_color", "surgical"]
 

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from _add_masks.cuts import drape
-from _add_masks.landmarks import Floats
-from _add_masks.light import Light, Window, blurred
+from detector.labelling.cuts import drape
+from detector.labelling.landmarks import Floats
+from detector.labelling.light import Light, Window, blurred
 from detector.media.images import Image
 
 __all__ = ["Canvas", "Cloth", "Map", "enlarge", "lambert", "window_around"]

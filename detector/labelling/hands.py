@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from _add_masks.canvas import Canvas, Map, enlarge, window_around
-from _add_masks.landmarks import Face, Floats
-from _add_masks.light import Light, blurred, measure
-from _add_masks.styles import random_color
+from detector.labelling.canvas import Canvas, Map, enlarge, window_around
+from detector.labelling.fabrics import random_color
+from detector.labelling.landmarks import Face, Floats
+from detector.labelling.light import Light, blurred, measure
 from detector.media.images import Image
 
 __all__ = ["add_cup", "add_hand"]

@@ -15,10 +15,10 @@ from html import escape
 import cv2
 import numpy as np
 
-from _check_labels.disagreements import KINDS, Disagreement
-from _check_labels.rows import Row, rows_of, to_csv
 from detector.data.progress import Progress, silent
 from detector.evaluation.chart import CHART_CSS
+from detector.labelling.correction_rows import Row, rows_of, to_csv
+from detector.labelling.disagreements import KINDS, Disagreement
 from detector.media import images
 
 __all__ = ["write_sheet"]
@@ -119,8 +119,8 @@ def _introduction(disagreements: Sequence[Disagreement], images_seen: int) -> st
         f"<p>{images_seen} images were compared with their labels. Shown here, the surest first: {listed}.</p>"
         f"<p>{' &ensp; '.join(f'<span>{_key(kind)} {words}</span>' for kind, words in keys.items())}</p>"
         "<p>The network errs too. Untick what is right as it is labelled, and save what is left: "
-        "<code>tools/voc2yolo.py --corrections</code> applies it. The pictures are copies: mind whom you send them to."
-        "</p>"
+        "<code>mask-detector convert --corrections</code> applies it. "
+        "The pictures are copies: mind whom you send them to.</p>"
     )
 
 

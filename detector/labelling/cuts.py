@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from _add_masks.landmarks import MIRRORED, Face, Floats
+from detector.labelling.landmarks import MIRRORED, Face, Floats
 
 __all__ = ["Cut", "Surface", "Worn", "drape", "net_of"]
 

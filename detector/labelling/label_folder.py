@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from _prelabel.proposal import Proposal, to_annotation
-from _prelabel.record import COLUMNS, RECORD, Entry, digest, in_order, is_untouched, untouched
 from detector.data import voc
 from detector.files import write_file
 from detector.labelling.ledger import Ledger
+from detector.labelling.prelabel_record import COLUMNS, RECORD, Entry, digest, in_order, is_untouched, untouched
+from detector.labelling.proposals import Proposal, to_annotation
 
 __all__ = ["LabelFolder"]
 

@@ -12,10 +12,10 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from _add_masks.sources import Picture
-from _add_masks.treat import Treated
 from detector.data import voc
 from detector.files import check_free, new_folder, refuse_existing, write_late
+from detector.labelling.bare_pictures import Picture
+from detector.labelling.treatment import Treated
 from detector.media.images import Image, encode
 
 __all__ = ["Folder", "Sheet", "jpeg_quality"]

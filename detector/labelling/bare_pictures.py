@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from _add_masks.treat import WORN_BADLY_BY_NAME
 from detector.data import corrections as correcting
 from detector.data.classmap import IGNORE, resolve
 from detector.data.csvfile import read_rows
@@ -17,6 +16,7 @@ from detector.data.report import Report
 from detector.data.voc import Box
 from detector.detections import CLASSES
 from detector.errors import AnnotationError
+from detector.labelling.treatment import WORN_BADLY_BY_NAME
 
 __all__ = ["Labels", "Picture", "load"]
 

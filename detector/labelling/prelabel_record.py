@@ -31,7 +31,7 @@ class Entry:
         image: its file name.
         annotation: the name of the file that was written for it; "" where no face was found and none was.
         faces, unsure: how many boxes are in that file, and how many of them are marked.
-        doubt: how many corrections are foreseen, see :func:`_prelabel.proposal.propose`; two decimals.
+        doubt: how many corrections are foreseen, see :func:`detector.labelling.proposals.propose`; two decimals.
         sha256: of that file, hexadecimal; "" where there is none.
     """
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from _add_masks.landmarks import EYES, Corners, Face, FaceMesh, Floats
 from detector.boxes import containment
+from detector.labelling.landmarks import EYES, Corners, Face, FaceMesh, Floats
 from detector.media.images import Image
 
 __all__ = ["Rules", "believable", "find", "hidden"]

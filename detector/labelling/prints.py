@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from _add_masks.canvas import Map
-from _add_masks.styles import Color, Fabric, Weave, cotton, noise, random_color
+from detector.labelling.canvas import Map
+from detector.labelling.fabrics import Color, Fabric, Weave, cotton, noise, random_color
 
 __all__ = ["printed"]
 

@@ -11,25 +11,26 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from _prelabel.labels import LabelFolder
-from _prelabel.proposal import FLOOR, Proposal, propose, shown_otherwise
-from _prelabel.record import RECORD, write_record
-from _prelabel.review import link_in_order
-from detector import _cli
+from detector import cli
+from detector.cli import flags
 from detector.data.yolo import CLASSES_TXT
 from detector.detections import CLASSES
 from detector.engines import Engine
 from detector.errors import AnnotationError, OutputError, SourceError
 from detector.files import alone, check_free, make_folder, refuse_existing, write_file, write_late
+from detector.labelling.label_folder import LabelFolder
+from detector.labelling.prelabel_record import RECORD, write_record
+from detector.labelling.proposals import FLOOR, Proposal, propose, shown_otherwise
+from detector.labelling.review_links import link_in_order
 from detector.media import images
 
 EXAMPLES = """\
-  python tools/prelabel.py --images photos --out labels --review review
+  mask-detector prelabel --images photos --out labels --review review
   labelImg review labels/classes.txt labels
       the images in LabelImg, least certain first; a box that the network is unsure of is "difficult"
-  python tools/prelabel.py --images photos --out labels --refresh --weights runs/mine/mask_detector.onnx
+  mask-detector prelabel --images photos --out labels --refresh --weights runs/mine/mask_detector.onnx
       a better network labels again what nobody has saved since
-  python tools/prelabel.py --images photos --out labels --dry-run --report found.json
+  mask-detector prelabel --images photos --out labels --dry-run --report found.json
       only say what would be written
 
 An image that has a label file is left alone. One without a face gets none: without a look at it, a missed face would
@@ -73,13 +74,13 @@ class Outcome:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code, 1 where images were left out. After Ctrl-C all files are whole."""
-    return _cli.run_command(build_parser(), _command, argv)
+    return cli.run_command(build_parser(), _command, argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``python tools/prelabel.py``."""
-    parser = _cli.make_parser(
-        "tools/prelabel.py", "Let the detector label images, for a person to correct in LabelImg.", EXAMPLES
+    """The flags of ``mask-detector prelabel``."""
+    parser = cli.make_parser(
+        "prelabel", "Let the detector label images, for a person to correct in LabelImg.", EXAMPLES
     )
     parser.add_argument("--images", "-i", type=Path, required=True, metavar="DIR", help="folder of images")
     parser.add_argument(
@@ -89,7 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--review", type=Path, metavar="DIR", help="a new folder of links to the images, in the order to look at them"
     )
     parser.add_argument(
-        "--sure", type=_cli.fraction, default=0.6, help="boxes under this are marked as unsure (difficult), 0 to 1"
+        "--sure", type=flags.fraction, default=0.6, help="boxes under this are marked as unsure (difficult), 0 to 1"
     )
     parser.add_argument(
         "--background", action="store_true",
@@ -101,12 +102,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--force", action="store_true", help="replace every label file, a person's too")
     parser.add_argument("--dry-run", action="store_true", help="find the faces, but write nothing but the report")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what was found in each image as JSON")
-    _cli.add_engine_flags(parser)
+    flags.add_engine_flags(parser)
     return parser
 
 
 def _command(args: argparse.Namespace) -> int:
-    with _cli.engine_from(args) as engine:
+    with flags.engine_from(args) as engine:
         args.conf, engine.conf = engine.conf, min(engine.conf, FLOOR)  # None before, where the weights decide
         return _prelabel(args, engine)
 
@@ -123,14 +124,14 @@ def _prelabel(args: argparse.Namespace, engine: Engine) -> int:
     if args.report:
         write_late(args.report, _report(outcomes, args).encode())
     _say(outcomes, args)
-    return _cli.EXIT_PARTIAL if any(outcome.status == LEFT_OUT for outcome in outcomes) else _cli.EXIT_OK
+    return cli.EXIT_PARTIAL if any(outcome.status == LEFT_OUT for outcome in outcomes) else cli.EXIT_OK
 
 
 def _work(pictures: Sequence[Path], args: argparse.Namespace, engine: Engine) -> list[Outcome]:
     labels = LabelFolder(args.out, args.force, args.refresh, args.background, args.dry_run)
     wanted, outcomes = _sort_out(pictures, labels)
     try:
-        outcomes += [_label_one(path, labels, args, engine) for path in _cli.progress_bar(wanted, "finding faces")]
+        outcomes += [_label_one(path, labels, args, engine) for path in cli.progress_bar(wanted, "finding faces")]
     finally:  # put in order after Ctrl-C too
         if not args.dry_run:
             write_record(args.out, labels.unseen())

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from _add_masks.canvas import Canvas, Map, window_around
-from _add_masks.cuts import Cut, net_of
-from _add_masks.hands import add_cup, add_hand
-from _add_masks.landmarks import Face, Floats
-from _add_masks.light import measure
-from _add_masks.masks import Drawn, drawn, paint_cloth
-from _add_masks.prints import printed
-from _add_masks.styles import Fabric, Weave, cotton, line, noise, random_color
+from detector.labelling.canvas import Canvas, Map, window_around
+from detector.labelling.cuts import Cut, net_of
+from detector.labelling.drawn_masks import Drawn, drawn, paint_cloth
+from detector.labelling.fabrics import Fabric, Weave, cotton, line, noise, random_color
+from detector.labelling.hands import add_cup, add_hand
+from detector.labelling.landmarks import Face, Floats
+from detector.labelling.light import measure
+from detector.labelling.prints import printed
 from detector.media.images import Image
 
 __all__ = ["CONFUSERS", "add_confuser"]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from _add_masks.canvas import Canvas, Map, enlarge, lambert, window_around
-from _add_masks.cuts import Cut, Worn, net_of
-from _add_masks.landmarks import Corners, Face, Floats
-from _add_masks.light import Light, measure
-from _add_masks.prints import printed
-from _add_masks.styles import Color, Fabric, cotton, ffp2, random_color, surgical
+from detector.labelling.canvas import Canvas, Map, enlarge, lambert, window_around
+from detector.labelling.cuts import Cut, Worn, net_of
+from detector.labelling.fabrics import Color, Fabric, cotton, ffp2, random_color, surgical
+from detector.labelling.landmarks import Corners, Face, Floats
+from detector.labelling.light import Light, measure
+from detector.labelling.prints import printed
 from detector.media.images import Image
 
 __all__ = ["STYLES", "WORN_WRONGLY", "Drawn", "add_mask", "drawn", "paint_cloth"]

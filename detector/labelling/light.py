@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from _add_masks.landmarks import OVAL, Face, Floats
+from detector.labelling.landmarks import OVAL, Face, Floats
 from detector.media.images import Image
 
 __all__ = ["Light", "Window", "blurred", "measure"]

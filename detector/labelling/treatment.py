@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from _add_masks.confusers import CONFUSERS, add_confuser
-from _add_masks.cuts import Worn
-from _add_masks.faces import Rules, find
-from _add_masks.landmarks import Corners, Face, FaceMesh, Floats
-from _add_masks.masks import STYLES, WORN_WRONGLY, Drawn, add_mask
 from detector.data.voc import Box
 from detector.detections import CLASSES
+from detector.labelling.bare_faces import Rules, find
+from detector.labelling.confusers import CONFUSERS, add_confuser
+from detector.labelling.cuts import Worn
+from detector.labelling.drawn_masks import STYLES, WORN_WRONGLY, Drawn, add_mask
+from detector.labelling.landmarks import Corners, Face, FaceMesh, Floats
 from detector.media.images import Image
 
 __all__ = ["WORN_BADLY_BY_NAME", "Plan", "Treated", "Wishes", "plan", "treat"]

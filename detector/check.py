@@ -13,28 +13,40 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from _check_labels.disagreements import KINDS, Disagreement, Face, find_disagreements
-from _check_labels.labels import ALL, check_flags, load_labels
-from _check_labels.rows import Row, earlier_rows, rows_of, to_csv
-from _check_labels.sheet import write_sheet
-from detector import _cli
+import numpy as np
+import numpy.typing as npt
+
+from detector import cli
+from detector.cli import flags
+from detector.data.classmap import IGNORE
+from detector.data.loading import load_voc, load_yolo
+from detector.data.regions import Regions
 from detector.data.report import Report
-from detector.engines import load_engine
+from detector.data.sample import Sample
+from detector.data.yolo import read_source
+from detector.engines import default_weights, load_engine
+from detector.errors import AnnotationError
 from detector.evaluate import add_image_flags, say_what_is_missing, say_what_was_wrong
 from detector.evaluation.contenders import Contender, Findings, find
 from detector.files import check_free, new_folder, refuse_existing, write_late
+from detector.labelling.check_page import write_sheet
+from detector.labelling.correction_rows import Row, earlier_rows, rows_of, to_csv
+from detector.labelling.disagreements import KINDS, Disagreement, Face, find_disagreements
 from detector.scoring import SHOWN_IOU, TAIL, Example, one_class
 
-log = logging.getLogger("detector.check_labels")
+log = logging.getLogger("detector.check")
+
+ALL = "all"
+"""The value of ``--part`` that stands for every part."""
 
 EXAMPLES = """\
-  python tools/check_labels.py                                         of the sample in data/
-  python tools/check_labels.py --annotations labels --images photos --top 50 --kinds missed,class
-  python tools/voc2yolo.py --annotations labels --images photos --corrections runs/check/corrections.csv
+  mask-detector check                                         of the sample in data/
+  mask-detector check --annotations labels --images photos --top 50 --kinds missed,class
+  mask-detector convert --annotations labels --images photos --corrections runs/check/corrections.csv
       after a look at runs/check/sheet.html, and without the lines that you do not agree with
-  python tools/check_labels.py --annotations labels --images photos --corrections runs/check/corrections.csv --out again
+  mask-detector check --annotations labels --images photos --corrections runs/check/corrections.csv --out again
       what is left after these corrections; the new file has the old lines too, and takes the old one's place
-  python tools/check_labels.py --data runs/dataset/data.yaml --weights runs/mine/mask_detector.onnx
+  mask-detector check --data runs/dataset/data.yaml --weights runs/mine/mask_detector.onnx
       a YOLO folder; its corrections name the images as they are called there
 
 kinds: missed  a face that nobody labelled
@@ -48,13 +60,13 @@ Check with a network that was not trained on these labels: one that was has lear
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code, 1 where some images could not be read."""
-    return _cli.run_command(build_parser(), _command, argv)
+    return cli.run_command(build_parser(), _command, argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``python tools/check_labels.py``."""
-    parser = _cli.make_parser(
-        "tools/check_labels.py",
+    """The flags of ``mask-detector check``."""
+    parser = cli.make_parser(
+        "check",
         "Show where the network and the labels disagree most, for a person to decide.",
         EXAMPLES,
     )
@@ -63,9 +75,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--corrections", type=Path, metavar="CSV", help="of the labels, applied before they are checked"
     )
-    _cli.add_engine_flags(parser)
+    flags.add_engine_flags(parser)
     output = parser.add_argument_group("results")
-    output.add_argument("--top", type=_cli.positive, default=100, metavar="N", help="so many of them, the surest")
+    output.add_argument("--top", type=flags.positive, default=100, metavar="N", help="so many of them, the surest")
     output.add_argument(
         "--kinds", type=_kinds, default=",".join(KINDS), metavar="A,B", help="only these kinds of disagreement"
     )
@@ -79,7 +91,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _command(args: argparse.Namespace) -> int:
-    check_flags(args)
+    _check_flags(args)
     if not args.dry_run:
         check_free(args.out, "--out")
     if args.report:
@@ -99,7 +111,7 @@ def _command(args: argparse.Namespace) -> int:
 def _look(args: argparse.Namespace) -> tuple[Findings, list[Example]]:
     """What the network thinks of both classes of each face in the labelled images, and the one that it shows."""
     report = Report()
-    labelled = load_labels(args, report)
+    labelled = _load_labels(args, report)
     say_what_was_wrong(report)
     load = partial(
         load_engine, args.engine, weights=args.weights, faces=args.faces, iou=args.iou, imgsz=args.imgsz,
@@ -112,18 +124,82 @@ def _look(args: argparse.Namespace) -> tuple[Findings, list[Example]]:
         contenders = [Contender("both", both, both)]
         if args.engine == "two-step":  # which shows something else: it drops what its classifier takes for background
             contenders.append(Contender("shown", engine, engine))
-        findings = find(contenders, labelled, _cli.progress_bar)
+        findings = find(contenders, labelled, cli.progress_bar)
         if len(contenders) > 1:
             return findings, findings.examples[1]
         iou = SHOWN_IOU if args.iou is None else args.iou
         return findings, [replace(each, found=one_class(each.found, iou)) for each in findings.examples[0]]
 
 
+def _check_flags(args: argparse.Namespace) -> None:
+    """Refuse flags that contradict each other.
+
+    Raises:
+        AnnotationError: they do.
+    """
+    if args.data and (args.annotations or args.images or args.split or args.corrections):
+        raise AnnotationError("--data already names images and labels: leave out the flags of LabelImg labels")
+    if bool(args.annotations) != bool(args.images):
+        raise AnnotationError("--annotations and --images belong together: give both, or none for the sample in data/")
+
+
+def _load_labels(args: argparse.Namespace, report: Report) -> list[Sample]:
+    """The images that the flags name.
+
+    Args:
+        args: those of :func:`detector.evaluate.add_image_flags`, and ``corrections``.
+        report: collects what is dropped, mended and suspicious.
+
+    Raises:
+        AnnotationError: labels that cannot be used, or none that the flags leave.
+        SourceError: a folder of images cannot be read.
+        MissingExtraError: a YOLO folder without PyYAML.
+    """
+    regions = Regions(args.ignore)
+    labelled = _of_yolo(args, regions, report) if args.data else _of_voc(args, regions, report)
+    if regions.all_unused:
+        report.warnings.append(f"{args.ignore}: no region is in any of these images: check --ignore")
+    return labelled
+
+
+def _of_yolo(args: argparse.Namespace, regions: Regions, report: Report) -> list[Sample]:
+    parts = list(read_source(args.data).parts) if args.part == ALL else [args.part]
+    return [
+        image
+        for part in parts
+        for image in load_yolo(
+            args.data, class_map=dict(args.map), part=part, regions=regions, report=report, progress=cli.progress_bar
+        )
+    ]
+
+
+def _of_voc(args: argparse.Namespace, regions: Regions, report: Report) -> list[Sample]:
+    sample = default_weights().parents[1] / "data"
+    samples = load_voc(
+        args.annotations or [sample / "annotations"],
+        args.images or [sample / "images"],
+        class_map=dict(args.map),
+        split=args.split,
+        part=None if args.part == ALL else args.part,
+        corrections=args.corrections,
+        regions=regions,
+        report=report,
+        progress=cli.progress_bar,
+    )
+    return [replace(one, ignored=np.concatenate([one.ignored, _ignored_boxes(one, report)])) for one in samples]
+
+
+def _ignored_boxes(one: Sample, report: Report) -> npt.NDArray[np.float32]:
+    """What the annotators labelled with a name that is mapped to "ignore": no face is left out there."""
+    boxes = [box.xyxy for box in one.boxes if report.classes.get(box.name) == IGNORE]
+    return np.array(boxes, np.float32).reshape(-1, 4)
+
+
 def _write(out: Path, shown: Sequence[Disagreement], earlier: Sequence[Row], images_seen: int) -> None:
     rows = [row for item, disagreement in enumerate(shown, 1) for row in rows_of(item, disagreement)]
     with new_folder(out, "--out") as folder:
         (folder / "corrections.csv").write_bytes(to_csv([*earlier, *rows]).encode(errors="backslashreplace"))
-        sheet = write_sheet(shown, earlier, images_seen, _cli.progress_bar)
+        sheet = write_sheet(shown, earlier, images_seen, cli.progress_bar)
         (folder / "sheet.html").write_bytes(sheet.encode(errors="backslashreplace"))
 
 
@@ -175,7 +251,7 @@ def _say(found: Sequence[Disagreement], findings: Findings, args: argparse.Names
             f"--annotations {labels} --images {images}"
             for labels, images in zip(args.annotations or [], args.images or [], strict=False)
         ]
-        print(f"next: {' '.join(['python tools/voc2yolo.py', *sources, '--corrections', str(corrections)])}")
+        print(f"next: {' '.join(['mask-detector convert', *sources, '--corrections', str(corrections)])}")
 
 
 def _kinds(text: str) -> list[str]:

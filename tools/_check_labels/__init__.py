@@ -1,1 +1,0 @@
-"""What check_labels.py is made of: labels, disagreements with them, the sheet to look at, the rows to apply."""
