@@ -18,12 +18,12 @@ from detector.data.sample import Sample
 from detector.engines import load_engine
 from detector.errors import ModelError
 from detector.evaluate import add_image_flags, load_images, say_what_is_missing
-from detector.evaluation.chart import MARKERS
+from detector.evaluation.charts import LINES
 from detector.evaluation.comparison import Comparison, table
+from detector.evaluation.comparison_page import write_comparison
 from detector.evaluation.contenders import Contender, find, open_contender
 from detector.evaluation.differences import most_different
 from detector.evaluation.figures import measure
-from detector.evaluation.report import write_report
 from detector.evaluation.timing import COUNTS, cut_faces, time_engines
 from detector.files import refuse_existing, write_late
 from detector.scoring import MIN_SIDE
@@ -133,10 +133,8 @@ def run(args: argparse.Namespace, others: Opener = lambda _: []) -> int:
         refuse_existing(path)
     with contextlib.ExitStack() as stack:
         contenders = [*_ours(args, stack), *others(stack)]
-        if len(contenders) > MARKERS:
-            raise ModelError(
-                f"--faces: {len(contenders)} engines in one comparison: a chart can show {MARKERS} at most"
-            )
+        if len(contenders) > LINES:
+            raise ModelError(f"--faces: {len(contenders)} engines in one comparison: a chart can show {LINES} at most")
         comparison = compare(
             contenders, load_images(args), min_side=args.min_side, rounds=args.rounds, progress=_cli.progress_bar
         )
@@ -145,7 +143,7 @@ def run(args: argparse.Namespace, others: Opener = lambda _: []) -> int:
     else:
         print(table(comparison))
     if args.out:
-        report = write_report(comparison, machine(args.threads), _cli.progress_bar)
+        report = write_comparison(comparison, machine(args.threads), _cli.progress_bar)
         write_late(args.out, report.encode(), replace=args.force)
     return say_what_is_missing(comparison.unreadable)
 

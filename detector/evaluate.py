@@ -21,10 +21,10 @@ from detector.engines import default_weights, load_engine
 from detector.errors import AnnotationError, ModelError, OutputError
 from detector.evaluation import text
 from detector.evaluation.calibrate import calibrate, import_onnx
-from detector.evaluation.chart import document
+from detector.evaluation.charts import chart_file
 from detector.evaluation.contenders import find, open_contender
-from detector.evaluation.curves import curves, reliability_chart
 from detector.evaluation.figures import Figures, by_set, measure
+from detector.evaluation.plots import precision_recall_chart, reliability_chart
 from detector.files import make_folder, refuse_existing, write_late
 from detector.scoring import MIN_SIDE, SAME_FACE_IOU, export_coco, import_coco_eval
 from detector.scoring.examples import shorter_side
@@ -182,9 +182,9 @@ def _command(args: argparse.Namespace) -> int:
     elif args.json:
         write_late(Path(args.json), content.encode(), replace=args.force)
     if args.curves:
-        write_late(args.curves, document(curves(figures)).encode(), replace=args.force)
+        write_late(args.curves, chart_file(precision_recall_chart(figures)).encode(), replace=args.force)
     if args.reliability:
-        write_late(args.reliability, document(reliability_chart(figures)).encode(), replace=args.force)
+        write_late(args.reliability, chart_file(reliability_chart(figures)).encode(), replace=args.force)
     if args.calibrate:
         network = args.weights or default_weights()
         print(calibrate(network, args.calibrate, figures.matches, replace=args.force), file=said)

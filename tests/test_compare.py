@@ -22,12 +22,12 @@ from detector.data.sample import Sample
 from detector.detections import CLASSES, Detections
 from detector.engines import load_engine
 from detector.evaluation.comparison import Comparison, table, table_rows
+from detector.evaluation.comparison_page import write_comparison
 from detector.evaluation.contenders import Contender, Findings, open_contender
 from detector.evaluation.differences import most_different
-from detector.evaluation.report import write_report
 from detector.evaluation.timing import CANVAS, canvas, cut_faces, time_engines
 from detector.media import images
-from detector.scoring import Example
+from detector.scoring import Example, Words
 
 from .engines.networks import make_res10
 from .test_evaluate import BLUE, GREEN, RED, flags_of, make_set, two_step
@@ -57,11 +57,11 @@ def comparison(labelled: list[Sample]) -> Comparison:
 
 @pytest.fixture(scope="module")
 def report(comparison: Comparison) -> str:
-    return write_report(comparison, "a machine of <two> cores")
+    return write_comparison(comparison, "a machine of <two> cores")
 
 
 def test_one_number_of_faces_makes_a_chart_too(comparison: Comparison) -> None:
-    assert "<svg" in write_report(replace(comparison, timings=comparison.timings[:1]), "a machine")
+    assert "<svg" in write_comparison(replace(comparison, timings=comparison.timings[:1]), "a machine")
 
 
 def faces(*rows: tuple[float, float, float, str]) -> Detections:
@@ -121,7 +121,8 @@ def test_the_report_asks_nothing_of_anyone(report: str) -> None:
     assert targets
     assert all(target.startswith("data:image/jpeg;base64,") for target in targets)
     assert not re.search(r"@import|url\(|<script|<link|<iframe", report)
-    assert re.findall(r"https?://[^\"]+", report) == ["http://www.w3.org/2000/svg"] * 2  # a name, not an address
+    # Names of namespaces, not addresses.
+    assert set(re.findall(r"https?://[^\"]+", report)) == {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
 
 
 def test_names_are_words_in_the_report_never_markup(report: str) -> None:
@@ -159,9 +160,9 @@ def test_the_images_that_differ_most_come_first_and_those_that_do_not_are_left_o
     differences = most_different(Findings(labelled, examples, []), [0.25, 0.25], min_side=10)
     assert [(d.image, d.amount) for d in differences] == [(labelled[1], 2), (labelled[2], 1), (labelled[3], 1)]
     first = differences[0].verdicts[1]
-    assert (first.right, first.wrong, first.missed, first.false) == (0, 1, 1, 0)
+    assert first.words == Words(right=0, wrong=1, missed=1, false=0)
     assert len(differences[1].verdicts[1].found) == 1
-    assert differences[2].verdicts[1].false == 1
+    assert differences[2].verdicts[1].words.false == 1
     assert len(most_different(Findings(labelled, examples, []), [0.25, 0.25], min_side=10, most=2)) == 2
 
 
@@ -170,7 +171,7 @@ def test_engines_that_agree_get_a_report_that_says_so(labelled: list[Sample]) ->
     contenders = [Contender(name, nothing, nothing) for name in ("one", "other")]
     alike = command.compare(contenders, labelled, counts=(1, 2), rounds=1)
     assert not alike.differences
-    assert "Nowhere" in write_report(alike, "a machine")
+    assert "Nowhere" in write_comparison(alike, "a machine")
     assert not any(any(row.best) for row in table_rows(alike) if not row.label.startswith("ms"))
 
 
@@ -218,7 +219,7 @@ def test_images_without_a_face_to_time_with_are_compared_all_the_same(tmp_path: 
     nothing = Contender("none", lambda _: Detections.empty(), lambda _: Detections.empty())
     compared = command.compare([nothing], small)
     assert compared.timings == []
-    assert "Not measured" in write_report(compared, "a machine")
+    assert "Not measured" in write_comparison(compared, "a machine")
 
 
 def test_the_command_sets_two_step_engines_beside_the_single_stage_one(

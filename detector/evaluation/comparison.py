@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from detector.data.sample import Sample
 from detector.detections import CLASSES
 from detector.evaluation import text
-from detector.evaluation.chart import Chart, Series, ticks_up_to
 from detector.evaluation.differences import Difference
 from detector.evaluation.figures import Figures
 from detector.evaluation.timing import CANVAS, Timing
-from detector.scoring import FACE_SIZES
 
-__all__ = ["Comparison", "Row", "recall_chart", "table", "table_rows", "time_chart"]
+__all__ = ["Comparison", "Row", "table", "table_rows"]
 
 TIMED = (1, 16)
 """Numbers of faces that the table has the time for."""
@@ -84,7 +82,7 @@ def table_rows(comparison: Comparison) -> list[Row]:
         _row(
             f"false boxes per 100 images {at}",
             [f.chosen.false_per_100(one) for f, one in zip(figures, words, strict=True)],
-            lambda false: f"{false:.1f}",
+            _one_decimal,
             lowest=True,
         ),
         _row(f"masked faces found {at} (recall)", [f.chosen.overall.recall("with_mask") for f in figures]),
@@ -93,7 +91,7 @@ def table_rows(comparison: Comparison) -> list[Row]:
     for timing in comparison.timings:
         if timing.faces in TIMED:
             label = f"ms at {timing.faces} face{'' if timing.faces == 1 else 's'}, {CANVAS[0]}x{CANVAS[1]}"
-            rows.append(_row(label, timing.ms, lambda ms: f"{ms:.1f}", lowest=True))
+            rows.append(_row(label, timing.ms, _one_decimal, lowest=True))
     return rows
 
 
@@ -106,64 +104,24 @@ def table(comparison: Comparison) -> str:
     return text.markdown([("", *comparison.names), *rows])
 
 
-def time_chart(comparison: Comparison) -> Chart:
-    """Milliseconds per image against the number of faces; each step to the right is twice the faces."""
-    timings = comparison.timings
-    positions = [(float(index), str(timing.faces)) for index, timing in enumerate(timings)]
-    series = [
-        Series(name, [(float(index), timing.ms[engine]) for index, timing in enumerate(timings)])
-        for engine, name in enumerate(comparison.names)
-    ]
-    highest = max(max(timing.ms) for timing in timings)
-    title = "Time per image against the number of faces in it: " + ", ".join(
-        f"{name} {timings[0].ms[engine]:.0f} ms at {timings[0].faces}, {timings[-1].ms[engine]:.0f} ms at "
-        f"{timings[-1].faces}"
-        for engine, name in enumerate(comparison.names)
-    )
-    return Chart(title, "faces in the picture", "ms per image", positions, ticks_up_to(highest), series)
-
-
-def recall_chart(comparison: Comparison) -> Chart:
-    """Share of the masked faces found, by their size."""
-    support = {size: comparison.figures[0].chosen.by_size[size].support("with_mask") for size in FACE_SIZES}
-    positions = [(float(index), f"{size} ({support[size]})") for index, size in enumerate(FACE_SIZES)]
-    steps = [(tick / 5, f"{tick / 5:g}") for tick in range(6)]
-    series = [
-        Series(
-            figures.name,
-            [(float(i), figures.chosen.by_size[size].recall("with_mask")) for i, size in enumerate(FACE_SIZES)],
-        )
-        for figures in comparison.figures
-    ]
-    title = "Masked faces found, by size: " + "; ".join(
-        f"{one.name} "
-        + ", ".join(f"{text.number(y)} at {size} px" for size, (_, y) in zip(support, one.points, strict=True))
-        for one in series
-    )
-    return Chart(title, "shorter side in px (masked faces)", "masked faces found", positions, steps, series)
-
-
 def _row(
     label: str, values: Sequence[float], write: Callable[[float], str] = text.number, *, lowest: bool = False
-) -> Row:  # fmt: skip
+) -> Row:
     cells = tuple(text.UNDEFINED if math.isnan(value) else write(value) for value in values)
-    return Row(label, cells, _best(values, cells, lowest=lowest))
-
-
-def _best(values: Sequence[float], cells: Sequence[str], *, lowest: bool = False) -> tuple[bool, ...]:
     known = [value for value in values if not math.isnan(value)]
-    if not known or len(set(cells)) == 1:
-        return (False,) * len(cells)
-    first = cells[list(values).index(min(known) if lowest else max(known))]
-    return tuple(cell == first for cell in cells)
+    if len(set(cells)) == 1:
+        return Row(label, cells, (False,) * len(cells))
+    best = write(min(known) if lowest else max(known))
+    return Row(label, cells, tuple(cell == best for cell in cells))
 
 
 def _best_word(figures: Sequence[Figures]) -> Row:
     """Confidences of different engines mean different things, so each is also shown at its own best threshold."""
-    values = [f.best.overall.words().shares["right"] if f.best else math.nan for f in figures]
-    best = _best(values, [text.number(value) for value in values])
-    cells = tuple(
-        f"{text.number(value)} (at\N{NO-BREAK SPACE}{f.best.threshold:g})" if f.best else text.UNDEFINED
-        for value, f in zip(values, figures, strict=True)
-    )
-    return Row("right word at the engine's best threshold", cells, best)
+    shares = [f.best.overall.words().shares["right"] if f.best else math.nan for f in figures]
+    row = _row("right word at the engine's best threshold", shares)
+    at = (f" (at\N{NO-BREAK SPACE}{f.best.threshold:g})" if f.best else "" for f in figures)
+    return Row(row.label, tuple(map("".join, zip(row.cells, at, strict=True))), row.best)
+
+
+def _one_decimal(value: float) -> str:
+    return f"{value:.1f}"

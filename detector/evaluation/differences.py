@@ -10,7 +10,7 @@ import numpy as np
 from detector.data.sample import Sample
 from detector.detections import Detections
 from detector.evaluation.contenders import Findings
-from detector.scoring import match
+from detector.scoring import Words, count, match
 
 __all__ = ["Difference", "Verdict", "most_different"]
 
@@ -21,15 +21,11 @@ class Verdict:
 
     Args:
         found: what it shows at the threshold.
-        right, wrong, missed: labelled faces that it found, found under the other class, did not find.
-        false: faces that it found where none is.
+        words: what became of the labelled faces.
     """
 
     found: Detections
-    right: int
-    wrong: int
-    missed: int
-    false: int
+    words: Words
 
 
 @dataclass(frozen=True)
@@ -62,21 +58,11 @@ def most_different(
     for index, image in enumerate(findings.labelled):
         right, verdicts = [], []
         for examples, threshold in zip(findings.examples, thresholds, strict=True):
-            matches = match([examples[index]], min_side=min_side)
-            seen = matches.confidence >= threshold
-            correct = seen & (matches.found == matches.truth)
-            right.append(correct)
-            verdicts.append(
-                Verdict(
-                    examples[index].found[examples[index].found.confidence >= threshold],
-                    right=int(correct.sum()),
-                    wrong=int((seen & ~correct).sum()),
-                    missed=int((~seen).sum()),
-                    false=int((matches.false_confidence >= threshold).sum()),
-                )
-            )
+            matches, found = match([examples[index]], min_side=min_side), examples[index].found
+            right.append((matches.confidence >= threshold) & (matches.found == matches.truth))
+            verdicts.append(Verdict(found[found.confidence >= threshold], count(matches, threshold).words()))
         torn = np.any(right, axis=0) & ~np.all(right, axis=0)
-        alarms = [verdict.false for verdict in verdicts]
+        alarms = [verdict.words.false for verdict in verdicts]
         differences.append(Difference(image, int(torn.sum()) + max(alarms) - min(alarms), tuple(verdicts)))
     differences.sort(key=lambda difference: -difference.amount)  # stable: images that tie keep their order
     return [difference for difference in differences[:most] if difference.amount]

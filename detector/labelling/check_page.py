@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from detector.data.progress import Progress, silent
-from detector.evaluation.chart import CHART_CSS
+from detector.evaluation.charts import DARK, LIGHT
 from detector.labelling.correction_rows import Row, rows_of, to_csv
 from detector.labelling.disagreements import KINDS, Disagreement
 from detector.media import images
@@ -34,7 +34,7 @@ WORDS = {"with_mask": "with a mask", "without_mask": "without a mask"}
 DOES = {"missed": "add the box", "extra": "remove the box", "class": "change the class", "loose": "move the box"}
 
 CSS = (
-    CHART_CSS
+    f":root{{color-scheme:light dark;{LIGHT}}}@media (prefers-color-scheme:dark){{:root{{{DARK}}}}}"
     + """
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:1280px;padding:1rem 1rem 5rem;background:var(--paper);color:var(--ink);

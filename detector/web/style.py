@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.evaluation.chart import CHART_RULES, DARK, LIGHT
+from detector.evaluation.charts import DARK, LIGHT
 from detector.media.draw import COLOURS
 
 __all__ = ["STYLE", "hex_colour"]
@@ -65,5 +65,5 @@ STYLE = f"""<style>
 .live select {{ background: var(--input-background-fill); color: var(--body-text-color); border-radius: 6px;
   border: 1px solid var(--border-color-primary); padding: .3rem .5rem; }}
 .timeline {{ max-width: 620px; }}
-{CHART_RULES}
+svg.chart {{ width: 100%; height: auto; }}
 </style>"""

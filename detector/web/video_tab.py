@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +16,7 @@ import numpy as np
 
 from detector.detections import Detections
 from detector.errors import DetectorError, OutputError, SourceError
-from detector.evaluation.chart import Chart, Series, draw_chart, ticks_up_to
+from detector.evaluation.charts import Chart, draw_chart
 from detector.media.frames import Frame, Source
 from detector.media.outputs import Annotator
 from detector.media.sinks import CsvSink, VideoSink
@@ -218,27 +217,18 @@ def timeline(counts: Counts) -> str:
         slot = min(int(POINTS * max(seconds, 0.0) / end), POINTS - 1)
         before = points.get(slot, (0, 0))
         points[slot] = (max(before[0], masked), max(before[1], bare))
-    highest = max(1, *(max(pair) for pair in points.values()))
-    step = math.ceil(highest / 5)
-    lines = [
-        Series(name, [((slot + 0.5) * end / POINTS, pair[index]) for slot, pair in sorted(points.items())], 4)
+    lines = {
+        name: [((slot + 0.5) * end / POINTS, float(pair[index])) for slot, pair in sorted(points.items())]
         for index, name in enumerate(("faces with a mask", "faces without a mask"))
-    ]
-    chart = Chart(
-        "Faces with and without a mask over the video's time",
-        "time",
-        "faces",
-        _time_ticks(end),
-        [(value, str(value)) for value in range(0, step * math.ceil(highest / step) + 1, step)],
-        lines,
-    )
+    }
+    chart = Chart("Faces with and without a mask over the video's time", "time", "faces", lines, _time_ticks(end))
     return f'<div class="timeline">{draw_chart(chart)}</div>'
 
 
-def _time_ticks(end: float) -> list[tuple[float, str]]:
-    """Round moments from the beginning, and the video's end."""
-    inner = [value for value, _ in ticks_up_to(end) if value < 0.9 * end]
-    return [(value, _clock(value) if end >= 60 else f"{value:g} s") for value in inner] + [(end, "")]
+def _time_ticks(end: float) -> dict[float, str]:
+    """At most nine round moments, from the beginning."""
+    step = next((seconds for seconds in (1, 2, 5, 10, 15) if end / seconds < 8), 30)
+    return {float(moment): _clock(moment) if end >= 60 else f"{moment} s" for moment in range(0, int(end) + 1, step)}
 
 
 def _clock(seconds: float) -> str:

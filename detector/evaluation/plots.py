@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 from detector.detections import CLASSES
-from detector.evaluation.chart import Chart, Series
+from detector.evaluation.charts import Chart
 from detector.evaluation.figures import Figures
 from detector.scoring import SAME_FACE_IOU, calibration_error, reliability
 
-__all__ = ["curves", "reliability_chart"]
-
-STEPS = [(tick / 5, f"{tick / 5:g}") for tick in range(6)]
+__all__ = ["precision_recall_chart", "reliability_chart"]
 
 
-def curves(figures: Figures) -> Chart:
+def precision_recall_chart(figures: Figures) -> Chart:
     """The precision-recall curve of each class that has faces."""
-    series = [
-        Series(
-            f"{score.name}: AP50 {score.ap50:.3f} ({score.support} faces)",
-            [(index / (len(score.curve) - 1), precision) for index, precision in enumerate(score.curve)],
-            markers=20,
-        )
+    lines = {
+        f"{score.name}: AP50 {score.ap50:.3f} ({score.support} faces)": [
+            (index / (len(score.curve) - 1), precision) for index, precision in enumerate(score.curve)
+        ]
         for score in figures.scores
         if score.support
-    ]
+    }
     title = f"Precision against recall, {figures.name}, {figures.images} images"
-    return Chart(title, "recall", f"precision (IoU {SAME_FACE_IOU})", STEPS, STEPS, series)
+    return Chart(title, "recall", f"precision (IoU {SAME_FACE_IOU})", lines, top=1)
 
 
 def reliability_chart(figures: Figures) -> Chart:
     """The share of the shown faces that are right against their confidence, of each class that has any."""
-    series = [Series("as it should be", [(0.0, 0.0), (1.0, 1.0)])]
+    lines = {"as it should be": [(0.0, 0.0), (1.0, 1.0)]}
     for name in CLASSES:
         bins = reliability(figures.matches, figures.chosen.threshold, [name])
         if bins:
             faces, error = sum(each.faces for each in bins), calibration_error(bins)
-            points = [(each.confidence, each.right) for each in bins]
-            series.append(Series(f"{name}: {faces} boxes, expected calibration error {error:.3f}", points))
+            lines[f"{name}: {faces} boxes, expected calibration error {error:.3f}"] = [
+                (each.confidence, each.right) for each in bins
+            ]
     title = f"Right among the faces shown, {figures.name}, {figures.images} images"
-    return Chart(title, "confidence", "share that is right", STEPS, STEPS, series)
+    return Chart(title, "confidence", "share that is right", lines, top=1)

@@ -1,0 +1,112 @@
+"""Line charts as SVG: sharp at any size, in a page of light or dark colours or as a file.
+
+A line is told by its marker, its dashes and its colour, in this order of trust: the colours are Okabe and Ito's
+(Color Universal Design, 2008), darkened on white and lightened on black to a contrast of three to one.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from detector.errors import MissingExtraError
+
+__all__ = ["DARK", "LIGHT", "LINES", "Chart", "chart_file", "draw_chart"]
+
+COLOURS = {
+    "paper": ("#ffffff", "#15181c"),
+    "ink": ("#1a1a1a", "#e9e9e9"),
+    "faint": ("#d6d6d6", "#3b4047"),
+    "s0": ("#0072b2", "#56b4e9"),
+    "s1": ("#b45309", "#f0a030"),
+    "s2": ("#00805c", "#2cc79a"),
+    "s3": ("#a0458a", "#e39ac8"),
+    "s4": ("#5b5b5b", "#b9b9b9"),
+}
+LIGHT, DARK = (";".join(f"--{name}:{pair[i]}" for name, pair in COLOURS.items()) for i in (0, 1))
+"""The colours of pages and their charts as CSS variables, on white and on black."""
+
+PAPER, INK, FAINT, *LINE_COLOURS = (light for light, _ in COLOURS.values())
+MARKERS = "os^DP"
+DASHES = ("-", "--", ":", "-.", (0, (5, 2)))
+LINES = len(MARKERS)
+"""A chart's lines at most: so many can be told apart."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A line chart.
+
+    Args:
+        title: what it shows, for those who cannot see it.
+        x_label, y_label: what the axes say.
+        lines: for each name in the legend its points (x, y); a y that is NaN leaves a gap. At most :data:`LINES`.
+        x_ticks: positions with their labels; round numbers by default.
+        top: where the y axis ends; above the highest point by default. It begins at 0.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: Mapping[str, Sequence[tuple[float, float]]]
+    x_ticks: Mapping[float, str] | None = None
+    top: float | None = None
+
+
+def chart_file(chart: Chart) -> str:
+    """The chart as an SVG file on white.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:  # here: it takes half a second, and most programs draw no chart
+        import matplotlib
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "score") from error
+
+    # Text stays text; a name with a $ is no formula; and the same chart gives the same bytes.
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": chart.title}
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=(5, 3.3 + 0.25 * len(chart.lines)), layout="constrained", facecolor=PAPER)
+        axes = figure.subplots()
+        axes.set_facecolor("none")
+        axes.spines[:].set_visible(False)
+        axes.spines["bottom"].set(visible=True, color=INK)
+        axes.tick_params(colors=INK, left=False)
+        axes.grid(axis="y", color=FAINT, clip_on=False)
+        for (name, points), marker, dashes, colour in zip(
+            chart.lines.items(), MARKERS, DASHES, LINE_COLOURS, strict=False
+        ):
+            xs, ys = zip(*points, strict=True) if points else ((), ())
+            every = max(1, len(points) // 12)
+            axes.plot(xs, ys, label=name, marker=marker, markevery=every, linestyle=dashes, color=colour, clip_on=False)
+        axes.set_xlabel(chart.x_label, color=INK)
+        axes.set_ylabel(chart.y_label, color=INK)
+        axes.margins(y=0)
+        axes.set_ylim(0, chart.top)
+        counts = all(y % 1 == 0 for points in chart.lines.values() for _, y in points)
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10], integer=counts))
+        axes.yaxis.set_major_formatter("{x:g}")
+        if chart.x_ticks:
+            axes.set_xticks(list(chart.x_ticks), list(chart.x_ticks.values()))
+        figure.legend(loc="outside lower left", frameon=False, labelcolor=INK, handlelength=3)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return file.getvalue()
+
+
+def draw_chart(chart: Chart) -> str:
+    """The chart as an ``<svg>`` element, in the colours of its page (:data:`LIGHT`, :data:`DARK`).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    drawn = chart_file(chart).partition("<svg ")[2]
+    for name, (light, _) in COLOURS.items():
+        drawn = drawn.replace(light, f"var(--{name})")
+    return f'<svg class="chart" role="img" aria-label="{escape(chart.title)}" {drawn}'
