@@ -77,7 +77,7 @@ def test_a_recording_and_its_tables_are_kept_up_to_the_full_disk(disk: Path, tmp
     assert not unfinished(disk)
 
 
-@pytest.mark.parametrize("name", ["images", "voc2yolo", "clean", "prelabel", "masks", "crop_faces", "check"])
+@pytest.mark.parametrize("name", ["images", "voc2yolo", "clean", "prelabel", "masks", "crop", "check"])
 def test_a_command_on_a_full_disk_leaves_no_half_and_goes_on_when_there_is_room(disk: Path, name: str) -> None:
     out = disk / "out"
     commands: dict[str, list[object]] = {
@@ -86,7 +86,7 @@ def test_a_command_on_a_full_disk_leaves_no_half_and_goes_on_when_there_is_room(
         "clean": ["-m", "detector.clean", DATA / "images", "-o", out],
         "prelabel": ["-m", "detector.prelabel", "-i", DATA / "images", "-o", out],
         "masks": ["-m", "detector.masks", "-o", out],
-        "crop_faces": ["tools/crop_faces.py", "--out", out],
+        "crop": ["-m", "detector.crop", "--out", out],
         "check": ["-m", "detector.check", "-o", out],
     }
     filler = disk / "theirs"

@@ -50,7 +50,7 @@ COMMANDS: dict[str, Command] = {
     "clean": lambda root: ["-m", "detector.clean", root / "photos", "-o", root / "out"],
     "prelabel": lambda root: ["-m", "detector.prelabel", "-i", root / "photos", "-o", root / "out"],
     "check": lambda root: ["-m", "detector.check", *LABELS, "-o", root / "out"],
-    "crop_faces": lambda root: ["tools/crop_faces.py", *PARTS, "--out", root / "out"],
+    "crop": lambda root: ["-m", "detector.crop", *PARTS, "--out", root / "out"],
     "masks": lambda root: ["-m", "detector.masks", *LABELS, "-o", root / "out"],
     "export": lambda root: ["-m", "detector.export", root / "mine.pt", "--images", root / "photos"],
     "train": lambda root: [
@@ -58,7 +58,7 @@ COMMANDS: dict[str, Command] = {
         *("--imgsz", "64", "--device", "cpu"),
     ],
 }
-WHOLE = {"voc2yolo", "clean", "check", "crop_faces", "masks"}
+WHOLE = {"voc2yolo", "clean", "check", "crop", "masks"}
 """Their folder appears at once; where it is there, a second run refuses it."""
 
 

@@ -10,12 +10,23 @@ from pathlib import Path
 from detector.cli.flags import add_flags, fraction
 from detector.data import dataset
 from detector.data.progress import Progress
+from detector.data.report import Report
 from detector.engines import default_weights
 from detector.errors import AnnotationError
 
-__all__ = ["LabelFolders", "add_label_flags", "check_label_flags", "convert_labels", "label_folders", "sources_given"]
+__all__ = [
+    "LabelFolders",
+    "add_label_flags",
+    "build_dataset",
+    "check_label_flags",
+    "convert_labels",
+    "label_folders",
+    "sources_given",
+]
 
 log = logging.getLogger("detector.train")
+
+VAL = 0.1
 
 
 @dataclass(frozen=True)
@@ -25,42 +36,64 @@ class LabelFolders:
     Args:
         annotations: folders of XML.
         images: folders of their images.
-        split: CSV that says which image is in which part; the sample has one.
     """
 
     annotations: list[Path]
     images: list[Path]
-    split: Path | None
+
+    @property
+    def split_beside(self) -> Path | None:
+        """The file split.csv beside all the folders of annotations, if there is one."""
+        beside = {folder.absolute().parent / "split.csv" for folder in self.annotations}
+        return next((path for path in beside if len(beside) == 1 and path.is_file()), None)
 
 
 def label_folders(args: argparse.Namespace) -> LabelFolders:
-    """What ``--annotations``, ``--images`` and ``--split`` name, or the sample in ``data/`` of a clone.
+    """What ``--annotations`` and ``--images`` name, or the sample in ``data/`` of a clone.
 
     Raises:
-        AnnotationError: only one of the first two was given, or neither, where there is no sample.
+        AnnotationError: only one of them was given, or neither, where there is no sample.
     """
     if bool(args.annotations) != bool(args.images):
         raise AnnotationError("--annotations and --images belong together: give both, or none for the sample in data/")
     if args.annotations:
-        return LabelFolders(args.annotations, args.images, args.split)
+        return LabelFolders(args.annotations, args.images)
     sample = default_weights().parents[1] / "data"
     if not sample.is_dir():
         raise AnnotationError("the sample in data/ comes with a clone only: give --annotations and --images")
-    return LabelFolders([sample / "annotations"], [sample / "images"], args.split or sample / "split.csv")
+    return LabelFolders([sample / "annotations"], [sample / "images"])
 
 
-def add_label_flags(parser: argparse.ArgumentParser) -> None:
-    """``--annotations --images --split --val --map --corrections``, or ``--data``; and ``--seed``."""
+def add_label_flags(parser: argparse.ArgumentParser, changes: str = "augmentations", *, data: bool = True) -> None:
+    """``--annotations --images --split --val --map --corrections --seed``, and ``--data`` instead of these.
+
+    Args:
+        parser: gets them.
+        changes: what another ``--seed`` changes beside the split, for the help.
+        data: whether a YOLO folder can be named instead.
+    """
     labels = parser.add_argument_group("labels")
-    add_flags(labels, "--annotations", "--images", "--split")
-    labels.add_argument("--val", type=fraction, default=0.1, help="without --split: the share that validates")
-    add_flags(labels, "--map", "--corrections", "--data")
-    add_flags(labels, "--seed", help="another number: another split and other augmentations")
+    add_flags(labels, "--annotations", "--images")
+    sides = labels.add_mutually_exclusive_group()
+    add_flags(
+        sides,
+        "--split",
+        help="which image is in train or val (columns image, split, optionally set, group; default: a file split.csv "
+        "beside the annotations)",
+    )
+    sides.add_argument(
+        "--val",
+        type=fraction,
+        metavar="SHARE",
+        help=f"or the share that validates, at random, near-duplicates on one side (default without a split: {VAL})",
+    )
+    add_flags(labels, "--map", "--corrections", *(["--data"] if data else []))
+    add_flags(labels, "--seed", help=f"another number: another split and other {changes}")
 
 
 def sources_given(args: argparse.Namespace) -> list[str]:
     """The flags about LabelImg labels that were given."""
-    return [name for name in ("annotations", "images", "split", "map", "corrections") if getattr(args, name)]
+    return [name for name in ("annotations", "images", "split", "val", "map", "corrections") if getattr(args, name)]
 
 
 def check_label_flags(args: argparse.Namespace) -> None:
@@ -72,30 +105,38 @@ def check_label_flags(args: argparse.Namespace) -> None:
     sources = sources_given(args)
     if args.data and sources:
         raise AnnotationError(f"--data already names images and labels: leave out --{sources[0]}")
-    if args.resume and (args.data or sources):
+    resume = getattr(args, "resume", None)
+    if resume and (args.data or sources):
         raise AnnotationError(f"--resume goes on with its own data: leave out --{'data' if args.data else sources[0]}")
-    if not args.data and not args.resume:
+    if not args.data and not resume:
         label_folders(args)
 
 
-def convert_labels(args: argparse.Namespace, out: Path, progress: Progress) -> Path:
-    """Make a YOLO folder of the LabelImg labels that the flags name, or of the sample; returns its data.yaml.
+def build_dataset(args: argparse.Namespace, out: Path, progress: Progress) -> Report:
+    """Make a YOLO folder of the LabelImg labels that the flags name, or of the sample.
 
     Raises:
         DetectorError: see :func:`detector.data.dataset.build`.
     """
     folders = label_folders(args)
-    report = dataset.build(
+    return dataset.build(
         folders.annotations,
         folders.images,
         out,
         class_map=dict(args.map),
-        split=folders.split,
-        val=args.val,
+        split=folders.split_beside if args.split is args.val is None else args.split,
+        val=VAL if args.val is None else args.val,
         seed=args.seed,
         corrections=args.corrections,
         progress=progress,
     )
+
+
+def convert_labels(args: argparse.Namespace, out: Path, progress: Progress) -> Path:
+    """As :func:`build_dataset`, but log what a person should know of it; returns its data.yaml."""
+    report = build_dataset(args, out, progress)
+    if not args.split:
+        log.info("%s", report.split)
     for line in report.warnings:
         log.warning("warning: %s", line)
     notes = len(report.dropped) + len(report.mended) + len(report.suspicious)

@@ -57,7 +57,8 @@ def build(
         if not 0 < val < 1:
             raise AnnotationError(f"--val {val}: the share for validation must be between 0 and 1, like 0.1")
         import_imagehash()  # now, not after minutes of reading
-    report = Report()
+    at_random = f"{val:.0%} of the images validate, chosen at random with seed {seed}"
+    report = Report(split=f"split: {f'as in {split.name}' if split else at_random}")
     samples = load_voc(
         annotations,
         images,

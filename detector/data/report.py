@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
@@ -40,6 +39,7 @@ class Report:
         classes: class name as written to the class it became, or "ignore".
         images, background: images, and images without a face among them, per (set, split).
         boxes: boxes per (set, split, class).
+        split: how train and val were decided.
         corrected: corrections applied, per action.
         dropped, mended, suspicious: what was left out, repaired, or kept although it looks wrong.
         warnings: about the data set as a whole.
@@ -51,6 +51,7 @@ class Report:
     images: Counter[tuple[str, str]] = field(default_factory=Counter)
     background: Counter[tuple[str, str]] = field(default_factory=Counter)
     boxes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    split: str = ""
     corrected: Counter[str] = field(default_factory=Counter)
     dropped: list[Note] = field(default_factory=list)
     mended: list[Note] = field(default_factory=list)
@@ -92,7 +93,7 @@ class Report:
 
     def text(self) -> str:
         """The report for people: a table of counts, then every note."""
-        lines = [*self._table(), ""]
+        lines = [*self._table(), "", *([self.split, ""] if self.split else [])]
         lines += ["class names in the annotations:"]
         for name, count in sorted(self.names.items()):
             lines.append(f"  {_line(name)}: {count} boxes -> {self.classes.get(name, '?')}")
@@ -106,10 +107,6 @@ class Report:
             lines += [f"  {note.kind} {_line(note.file)}: {_line(note.reason)}" for note in notes]
         return "\n".join(lines) + "\n"
 
-    def json(self) -> str:
-        """The report for programs: :meth:`content` as JSON."""
-        return json.dumps(self.content(), indent=1) + "\n"
-
     def content(self) -> dict[str, object]:
         """The same content as :meth:`text` and the list of files, ready for JSON."""
         sets = [
@@ -119,6 +116,7 @@ class Report:
         ]
         return {
             "sets": sets,
+            "split": self.split,
             "names": {name: {"boxes": n, "class": self.classes.get(name)} for name, n in sorted(self.names.items())},
             "corrected": dict(sorted(self.corrected.items())),
             "warnings": self.warnings,

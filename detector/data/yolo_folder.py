@@ -22,7 +22,7 @@ from detector.media.image_header import read_header
 
 __all__ = ["check_replaceable", "is_trainable", "output_names", "write"]
 
-MADE_BY = "voc2yolo"
+MADE_BY = "voc2yolo"  # what the command was called when the first folders were made
 SPLITS = ("train", "val")
 CACHES = frozenset({".cache", ".npy"})  # ultralytics puts them beside labels and images
 SUFFIXES = {".jpe": ".jpg", ".jfif": ".jpg", ".dib": ".bmp"}  # the same formats under names that ultralytics skips
@@ -52,13 +52,13 @@ def check_replaceable(out: Path) -> Path:
     except (OSError, ValueError, KeyError, TypeError):
         recorded = None
     if recorded is None:
-        raise OutputError(f"{out}: the folder is not empty and was not made by {MADE_BY}: choose another --out")
+        raise OutputError(f"{out}: not empty, and not made by mask-detector convert: choose another --out")
     images = {f"images/{split}/{name}" for split in SPLITS for name in files[split]}
     labels = {_label_name(image) for image in images}
     ours = {"data.yaml", "report.txt", "report.json"} | images | labels
     foreign = sorted(name for name in present - ours if PurePosixPath(name).suffix not in CACHES)
     if foreign:
-        raise OutputError(f"{out}: {foreign[0]} was not made by {MADE_BY}: move it, or choose another --out")
+        raise OutputError(f"{out}: {foreign[0]} was not made by mask-detector convert: move it, or choose another")
     if _digest({label: (out / label).read_bytes() for label in labels & present}) != recorded:
         raise OutputError(f"{out}: its labels were changed since they were made: move them, or choose another --out")
     return out

@@ -438,7 +438,7 @@ def test_a_folder_of_the_users_is_not_replaced(workspace: Workspace) -> None:
     workspace.pair("a.jpg", FACE)
     workspace.out.mkdir()
     (workspace.out / "thesis.txt").write_text("years of work", encoding="utf-8")
-    with pytest.raises(OutputError, match="not made by voc2yolo"):
+    with pytest.raises(OutputError, match="not made by mask-detector convert"):
         build(workspace)
     assert (workspace.out / "thesis.txt").read_text(encoding="utf-8") == "years of work"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector import check
+from detector import check, convert
 from detector.boxes import overlap
 from detector.data import voc
 from detector.data.loading import load_voc
@@ -23,7 +23,6 @@ from detector.media import images
 from detector.scoring import Example, match
 from tests.data.conftest import Workspace
 from tests.engines.networks import make_network, raw_head
-from tools import voc2yolo
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"
@@ -133,13 +132,13 @@ def test_the_rows_say_what_to_do_and_point_at_the_label(planted: Planted) -> Non
     assert "box beside the face, 1 of 2" in written["hopper_bare.jpg", "remove"]["reason"]
 
 
-def test_after_voc2yolo_has_applied_the_rows_every_disagreement_is_gone(
+def test_after_convert_has_applied_the_rows_every_disagreement_is_gone(
     planted: Planted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     corrections = str(planted.out / "corrections.csv")
     folders = ["--annotations", str(planted.annotations), "--images", str(planted.images)]
     flags = ["--split", str(SPLIT), "--corrections", corrections, "--out", str(tmp_path / "set")]
-    assert voc2yolo.main([*folders, *flags]) == 0
+    assert convert.main([*folders, *flags]) == 0
     report = (tmp_path / "set" / "report.txt").read_text(encoding="utf-8")
     assert "corrections applied: add 2, class 1, remove 2" in report
     assert "suspicious: none" in report

@@ -104,7 +104,7 @@ def test_a_folder_that_nothing_can_be_learnt_from_is_one_line(
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"no such folder: make it with python tools/crop_faces\.py"):
+    with pytest.raises(TrainingError, match=r"no such folder: make it with mask-detector crop"):
         read_crop_folder(tmp_path / "nothing")
 
 

@@ -87,7 +87,7 @@ def read_crop_folder(folder: Path, *, seed: int = 0, progress: Progress = silent
         MissingExtraError: a random split without imagehash.
     """
     if not folder.is_dir():
-        raise TrainingError(f"{folder}: no such folder: make it with python tools/crop_faces.py")
+        raise TrainingError(f"{folder}: no such folder: make it with mask-detector crop")
     split = (folder / "train").is_dir() or (folder / "val").is_dir()
     roots = {part: folder / part for part in ("train", "val")} if split else {"all": folder}
     found = {part: {name: _files(root / name) for name in FOLDERS} for part, root in roots.items()}

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detector import crop
 from detector.data.sample import Sample
 from detector.detections import Detections
 from detector.engines.crops import cut
 from detector.errors import OutputError
 from detector.media import images
 from detector.training.two_step.crop_writer import BACKGROUND_PER_IMAGE, BACKGROUND_SCORES, write_crops
-from tools import crop_faces
 
 Floats = np.typing.NDArray[np.float32]
 
@@ -110,17 +110,17 @@ def test_the_command_cuts_a_yolo_folder_and_says_what_comes_next(
     (folder / "data.yaml").write_text("train: images/train\nval: images/val\nnames: [with_mask, without_mask]\n")
     out = tmp_path / "crops"
     flags = ["--data", str(folder / "data.yaml"), "--out", str(out), "--side", "48"]
-    assert crop_faces.main(flags) == 0
+    assert crop.main(flags) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "train: 1 with_mask, 1 without_mask, 1 background"
-    assert printed[-1] == f"next: python -m detector.train --engine two-step --crops {out}"
+    assert printed[-1] == f"next: mask-detector train --engine two-step --crops {out}"
     assert images.read(next(out.rglob("with_mask/*.jpg"))).shape == (48, 48, 3)
-    assert crop_faces.main(flags) == 2
+    assert crop.main(flags) == 2
     assert "is there and not empty" in capsys.readouterr().err
 
 
 def test_without_labels_the_sample_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert crop_faces.main(["--out", str(tmp_path / "crops"), "--side", "32"]) == 0
+    assert crop.main(["--out", str(tmp_path / "crops"), "--side", "32"]) == 0
     assert capsys.readouterr().out.startswith("train: 15 with_mask, 10 without_mask, ")
-    assert crop_faces.main(["--data", "a.yaml", "--map", "a=ignore"]) == 2
+    assert crop.main(["--data", "a.yaml", "--map", "a=ignore"]) == 2
     assert "--data already names images and labels: leave out --map" in capsys.readouterr().err

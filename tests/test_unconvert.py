@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detector import unconvert
 from detector.data import dataset, voc
 from detector.data.voc import Box
 from tests.data.conftest import Workspace
@@ -51,6 +52,14 @@ def test_a_yolo_folder_becomes_xml_that_labelimg_opens(yolo_folder: Path, tmp_pa
     assert voc.read(tmp_path / "xml" / "val" / "b.xml").boxes == ()
 
 
+def test_the_script_still_knows_its_flag_force(yolo_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "xml" / "val").mkdir(parents=True)
+    (tmp_path / "xml" / "val" / "b.xml").write_text("old", encoding="utf-8")
+    assert yolo2voc.main([str(yolo_folder), "--out", str(tmp_path / "xml")]) == 2
+    assert yolo2voc.main([str(yolo_folder), "--out", str(tmp_path / "xml"), "--force"]) == 0
+    assert voc.read(tmp_path / "xml" / "val" / "b.xml").filename == "b.png"
+
+
 @pytest.mark.parametrize("size", [(64, 48), (641, 427), (10_000, 12), (13, 9_999)])
 def test_voc_to_yolo_to_voc_gives_the_same_boxes(workspace: Workspace, size: tuple[int, int]) -> None:
     width, height = size
@@ -62,7 +71,7 @@ def test_voc_to_yolo_to_voc_gives_the_same_boxes(workspace: Workspace, size: tup
     workspace.label("a", *(("face" if i % 3 else "mask", *box) for i, box in enumerate(corners)), size=size)
     split = workspace.split("a.jpg,train")
     dataset.build([workspace.annotations()], [workspace.images()], workspace.out, split=split)
-    assert yolo2voc.main([str(workspace.out), "--out", str(workspace.root / "xml")]) == 0
+    assert unconvert.main([str(workspace.out), "--out", str(workspace.root / "xml")]) == 0
     before = voc.read(workspace.annotations() / "a.xml").boxes
     after = voc.read(workspace.root / "xml" / "train" / "a.xml").boxes
     assert np.abs(np.array([box.xyxy for box in before]) - [box.xyxy for box in after]).max() < 0.01
@@ -71,7 +80,7 @@ def test_voc_to_yolo_to_voc_gives_the_same_boxes(workspace: Workspace, size: tup
 
 
 def test_the_xml_can_be_converted_again(yolo_folder: Path, workspace: Workspace) -> None:
-    assert yolo2voc.main([str(yolo_folder), "--out", str(workspace.root / "xml")]) == 0
+    assert unconvert.main([str(yolo_folder), "--out", str(workspace.root / "xml")]) == 0
     annotations = [workspace.root / "xml" / split for split in ("train", "val")]
     images = [yolo_folder / "images" / split for split in ("train", "val")]
     again = workspace.root / "again"
@@ -86,11 +95,11 @@ def test_an_existing_xml_is_replaced_only_by_force(
     mine = tmp_path / "xml" / "val" / "b.xml"
     mine.parent.mkdir(parents=True)
     mine.write_text("my work", encoding="utf-8")
-    assert yolo2voc.main([str(yolo_folder), "--out", str(tmp_path / "xml")]) == 2
+    assert unconvert.main([str(yolo_folder), "--out", str(tmp_path / "xml")]) == 2
     assert "is there already (1 such files)" in capsys.readouterr().err
     assert mine.read_text(encoding="utf-8") == "my work"
     assert not (tmp_path / "xml" / "train").exists()
-    assert yolo2voc.main([str(yolo_folder), "--out", str(tmp_path / "xml"), "--force"]) == 0
+    assert unconvert.main([str(yolo_folder), "--out", str(tmp_path / "xml"), "--overwrite"]) == 0
     assert voc.read(mine).filename == "b.png"
 
 
@@ -100,7 +109,7 @@ def test_predictions_keep_the_boxes_that_are_sure_enough(workspace: Workspace) -
     labels.mkdir()
     (labels / "a.txt").write_text("1 0.5 0.5 0.5 0.5 0.9\n0 0.2 0.2 0.1 0.1 0.3\n", encoding="utf-8")
     flags = ["--labels", str(labels), "--images", str(workspace.images()), "--names", "mask, no mask"]
-    assert yolo2voc.main([*flags, "--out", str(workspace.root / "xml"), "--conf", "0.5"]) == 0
+    assert unconvert.main([*flags, "--out", str(workspace.root / "xml"), "--conf", "0.5"]) == 0
     assert voc.read(workspace.root / "xml" / "a.xml").boxes == (Box("no mask", 16, 12, 48, 36),)
 
 
@@ -109,7 +118,7 @@ def test_files_that_cannot_be_converted_are_named_and_the_rest_is_written(
 ) -> None:
     (yolo_folder / "labels/train/orphan.txt").write_text("0 0.5 0.5 0.1 0.1\n", encoding="utf-8")
     (yolo_folder / "labels/val/b.txt").write_text("7 0.5 0.5 0.1 0.1\n", encoding="utf-8")
-    assert yolo2voc.main([str(yolo_folder), "--out", str(tmp_path / "xml")]) == 1
+    assert unconvert.main([str(yolo_folder), "--out", str(tmp_path / "xml")]) == 1
     printed = capsys.readouterr()
     assert "1 XML files with 2 boxes" in printed.out
     assert "orphan.txt: no image with this name" in printed.err
@@ -117,7 +126,7 @@ def test_files_that_cannot_be_converted_are_named_and_the_rest_is_written(
 
 
 def test_a_folder_without_labels_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert yolo2voc.main([str(tmp_path), "--names", "a", "--out", str(tmp_path / "xml")]) == 2
+    assert unconvert.main([str(tmp_path), "--names", "a", "--out", str(tmp_path / "xml")]) == 2
     assert capsys.readouterr().err == f"error: {tmp_path / 'labels'}: no .txt label files there: check the folder\n"
 
 
@@ -125,7 +134,7 @@ def test_nothing_that_can_be_converted_is_an_error(tmp_path: Path, capsys: pytes
     (tmp_path / "labels").mkdir()
     (tmp_path / "images").mkdir()
     (tmp_path / "labels" / "a.txt").write_bytes(b"")
-    assert yolo2voc.main([str(tmp_path), "--names", "a", "--out", str(tmp_path / "xml")]) == 2
+    assert unconvert.main([str(tmp_path), "--names", "a", "--out", str(tmp_path / "xml")]) == 2
     assert "no label file could be converted" in capsys.readouterr().err
     assert not (tmp_path / "xml").exists()
 
@@ -135,7 +144,7 @@ def test_labels_that_labelimg_saved_as_yolo_are_converted(workspace: Workspace) 
     (image.parent / "classes.txt").write_text("dog\nwith_mask\n", encoding="utf-8")
     (image.parent / "a.txt").write_text("1 0.500000 0.500000 0.500000 0.500000\n", encoding="utf-8")
     out = workspace.root / "xml"
-    assert yolo2voc.main(["--labels", str(image.parent), "--images", str(image.parent), "--out", str(out)]) == 0
+    assert unconvert.main(["--labels", str(image.parent), "--images", str(image.parent), "--out", str(out)]) == 0
     assert [path.name for path in out.iterdir()] == ["a.xml"]
     assert voc.read(out / "a.xml").boxes == (Box("with_mask", 16, 12, 48, 36),)
 
@@ -144,11 +153,11 @@ def test_labels_that_labelimg_saved_as_yolo_are_converted(workspace: Workspace) 
 def test_without_a_folder_or_both_parts_of_one_it_says_what_to_give(
     flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert yolo2voc.main([*flags, "--out", "xml"]) == 2
+    assert unconvert.main([*flags, "--out", "xml"]) == 2
     assert capsys.readouterr().err == "error: nothing to convert: give a YOLO folder, or --labels and --images\n"
 
 
 def test_an_empty_class_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        yolo2voc.main(["--names", "a,,b", "--out", "xml"])
+        unconvert.main(["--names", "a,,b", "--out", "xml"])
     assert "has an empty name" in capsys.readouterr().err

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from detector import convert
 from tests.data.conftest import Workspace
-from tools import voc2yolo
 
 ROOT = Path(__file__).resolve().parents[1]
 FACE = ("face", 10.0, 12.0, 30.0, 40.0)
@@ -24,7 +24,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def run(workspace: Workspace, *flags: str) -> int:
     folders = ("--annotations", str(workspace.annotations()), "--images", str(workspace.images()))
-    return voc2yolo.main([*folders, "--out", str(workspace.out), *flags])
+    return convert.main([*folders, "--out", str(workspace.out), *flags])
 
 
 def test_the_script_runs_from_the_repository_root(workspace: Workspace) -> None:
@@ -49,14 +49,59 @@ def test_the_script_runs_from_the_repository_root(workspace: Workspace) -> None:
     assert done.stderr == ""
 
 
-def test_the_defaults_are_the_folders_of_the_repository(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_flags_the_sample_is_converted_as_its_split_file_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert convert.main([]) == 0
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "split: as in split.csv",
+        "train: 20 images, 15 with_mask, 10 without_mask",
+        "val: 8 images, 7 with_mask, 6 without_mask",
+    ]
+    rows = [line.split(",") for line in (ROOT / "data/split.csv").read_text(encoding="utf-8").splitlines()[1:]]
+    for part in ("train", "val"):
+        written = {path.name for path in (tmp_path / "runs/dataset/images" / part).iterdir()}
+        assert written == {name for name, side in rows if side == part}
+    assert "\nsplit: as in split.csv\n" in (tmp_path / "runs/dataset/report.txt").read_text(encoding="utf-8")
+
+
+def labelled_with_split(workspace: Workspace, *folders: str) -> None:
+    """Ten images in each folder, of which a split.csv beside their annotations lets the first validate."""
+    for folder in folders:
+        for index in range(10):
+            workspace.pair(f"{index}.jpg", FACE, MASK, seed=index, folder=folder)
+        rows = [f"{index}.jpg,{'train' if index else 'val'}" for index in range(10)]
+        workspace.split(*rows).rename(workspace.root / folder / "split.csv")
+
+
+def test_a_split_file_beside_the_annotations_decides(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    labelled_with_split(workspace, "set")
+    assert run(workspace) == 0
+    assert [path.name for path in (workspace.out / "images/val").iterdir()] == ["0.jpg"]
+    assert capsys.readouterr().out.startswith("split: as in split.csv\n")
+
+
+@pytest.mark.parametrize("flags", [["--val", "0.3"], ["--split", "mine.csv"]])
+def test_a_flag_comes_before_the_split_file_beside_the_annotations(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flags: list[str]
+) -> None:
     pytest.importorskip("imagehash", reason="random splits need the extra train")
-    for index in range(10):
-        workspace.pair(f"{index}.jpg", FACE, MASK, seed=index)
-    (workspace.root / "set").rename(workspace.root / "data")
+    labelled_with_split(workspace, "set")
     monkeypatch.chdir(workspace.root)
-    assert voc2yolo.main([]) == 0
-    assert len(list((workspace.root / "runs/dataset/images/val").iterdir())) == 1
+    workspace.split(*(f"{index}.jpg,{'val' if index > 6 else 'train'}" for index in range(10))).rename("mine.csv")
+    assert run(workspace, *flags) == 0
+    assert len(list((workspace.out / "images/val").iterdir())) == 3
+    said = capsys.readouterr().out.startswith("split: 30% of the images validate, chosen at random with seed 0\n")
+    assert said == (flags[0] == "--val")
+
+
+def test_split_files_of_several_sets_decide_nothing(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("imagehash", reason="random splits need the extra train")
+    labelled_with_split(workspace, "one", "two")
+    folders = [("-a", str(workspace.annotations(name)), "-i", str(workspace.images(name))) for name in ("one", "two")]
+    assert convert.main([*folders[0], *folders[1], "--out", str(workspace.out)]) == 0
+    assert capsys.readouterr().out.startswith("split: 10% of the images validate, chosen at random with seed 0\n")
 
 
 def test_several_sets_and_maps_can_be_given(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -68,7 +113,7 @@ def test_several_sets_and_maps_can_be_given(workspace: Workspace, capsys: pytest
         *("--map", "scarf=without_mask", "--map", "hat = off=with_mask", "--map", "Sign=ignore"),
         *("--out", str(workspace.out), "--split", str(workspace.split("a.jpg,train"))),
     ]
-    assert voc2yolo.main(flags) == 0
+    assert convert.main(flags) == 0
     out = capsys.readouterr().out
     assert "train: 2 images, 1 with_mask, 1 without_mask" in out
     assert "warning: no image in val" in out
@@ -89,14 +134,14 @@ def test_an_error_is_one_line_on_stderr_and_exit_code_2(
 @pytest.mark.parametrize("flags", [["--map", "scarf"], ["--map", "=ignore"], ["--split", "a.csv", "--val", "0.1"]])
 def test_flags_that_make_no_sense_are_refused(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        voc2yolo.main(flags)
+        convert.main(flags)
     assert caught.value.code == 2
     assert flags[0] in capsys.readouterr().err
 
 
 def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        voc2yolo.main(["--help"])
+        convert.main(["--help"])
     out = capsys.readouterr().out
     assert "examples:" in out
     assert all(flag in out for flag in ("--annotations", "--images", "--map", "--split", "--val", "--corrections"))
