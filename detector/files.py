@@ -21,7 +21,6 @@ __all__ = [
     "new_folder",
     "refuse_existing",
     "write_file",
-    "write_free",
     "write_late",
 ]
 
@@ -67,13 +66,17 @@ def check_free(folder: Path, flag: str = "folder") -> None:
         raise OutputError(f"{folder}: is there and not empty: remove it or choose another {flag}")
 
 
-def write_file(path: Path, data: bytes, *, replace: bool = False) -> None:
+def write_file(path: Path, data: bytes, *, replace: bool = False, free: bool = False) -> Path:
     """Write a file that appears whole or not at all, and is on the disk when this returns.
 
     Args:
         path: its place.
         data: all of it.
         replace: take the place of a file that is there; otherwise that is an error, whoever made it and when.
+        free: take the first name of :func:`numbered` that is free.
+
+    Returns:
+        The name that it got.
 
     Raises:
         OutputError: something is there, or the file cannot be written.
@@ -81,30 +84,14 @@ def write_file(path: Path, data: bytes, *, replace: bool = False) -> None:
     try:
         with uninterrupted(), _written(path, data) as part:
             if replace:
-                part.replace(path)
-            else:
-                _take_name(part, path)
-    except FileExistsError as error:
-        raise already_there(path) from error
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}): choose another place") from error
-
-
-def write_free(path: Path, data: bytes) -> Path:
-    """Write a file under the first name of :func:`numbered` that is free, and return that.
-
-    Raises:
-        OutputError: the file cannot be written.
-    """
-    try:
-        with uninterrupted(), _written(path, data) as part:
-            for candidate in numbered(path):
+                return part.replace(path)
+            for candidate in numbered(path) if free else (path,):
                 with suppress(FileExistsError):
                     _take_name(part, candidate)
                     return candidate
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}): choose another place") from error
-    raise AssertionError("numbers never end")
+    raise already_there(path)
 
 
 def write_late(path: Path, data: bytes, *, replace: bool = False) -> None:
@@ -114,9 +101,7 @@ def write_late(path: Path, data: bytes, *, replace: bool = False) -> None:
         OutputError: the file cannot be written.
     """
     make_folder(path.parent)
-    if replace:
-        write_file(path, data, replace=True)
-    elif (done := write_free(path, data)) != path:
+    if (done := write_file(path, data, replace=replace, free=True)) != path:
         log.warning("%s was made by another run meanwhile: this result is in %s", path, done)
 
 
@@ -164,15 +149,12 @@ def new_folder(
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keep other runs of this program out of a folder that files are added to.
-
-    Args:
-        folder: an existing one.
+    """Make a folder that files are added to, if it is missing, and keep other runs of this program out of it.
 
     Raises:
         OutputError: another run is at work there, or the folder cannot be written to.
     """
-    sweep(folder)
+    make_folder(folder)
     try:
         with staging_folder(folder, ALONE):
             yield

@@ -17,7 +17,7 @@ from detector.data.yolo import CLASSES_TXT
 from detector.detections import CLASSES
 from detector.engines import Engine
 from detector.errors import AnnotationError, OutputError, SourceError
-from detector.files import alone, check_free, make_folder, refuse_existing, write_file, write_late
+from detector.files import alone, check_free, refuse_existing, write_file, write_late
 from detector.labelling.label_folder import LabelFolder
 from detector.labelling.prelabel_record import RECORD, write_record
 from detector.labelling.proposals import FLOOR, Proposal, propose, shown_otherwise
@@ -117,8 +117,6 @@ def _prelabel(args: argparse.Namespace, engine: Engine) -> int:
     pictures = images.list_images(args.images)
     if not pictures:
         raise AnnotationError(f"{args.images}: no images there: check --images")
-    if not args.dry_run:
-        make_folder(args.out)
     with nullcontext() if args.dry_run else alone(args.out):
         outcomes = _work(pictures, args, engine)
     if args.report:

@@ -65,16 +65,14 @@ def uninterrupted() -> Iterator[None]:
         return
     came: list[int] = []
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
+    handlers = {number: handler for number in numbers if callable(handler := signal.getsignal(number))}
     try:
-        for number, handler in before.items():
-            if callable(handler):
-                signal.signal(number, lambda number, _: came.append(number))
+        for number in handlers:
+            signal.signal(number, lambda number, _: came.append(number))
         yield
     finally:
-        for number, handler in before.items():
-            if callable(handler):
-                signal.signal(number, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         for number in came[:1]:
             signal.raise_signal(number)
 
@@ -101,31 +99,13 @@ def staging_folder(parent: Path, name: str | None = None) -> Iterator[Path]:
     """
     stage, descriptor = None, None
     try:
-        while descriptor is None:  # until no other process took it for a dead one's before it was locked
-            stage = None
-            candidate = parent / f"{PREFIX}{name[:12] if name else secrets.token_hex(4)}"
-            try:
-                candidate.mkdir(mode=0o700)
-            except FileExistsError:
-                if name:
-                    raise BusyError from None
-                continue
-            stage = candidate
-            descriptor = lock(stage / LOCK, os.O_CREAT)
-        assert stage is not None  # noqa: S101 - made above
+        with uninterrupted():
+            stage, descriptor = _open_stage(parent, name)
         yield stage
     finally:
-        if descriptor is not None and stage is not None:
-            try:
-                _clear(stage)
-            except KeyboardInterrupt:  # Ctrl-C just now is no reason to leave it
-                _clear(stage)
-                raise
-            finally:
-                _let_go(stage, descriptor)
-        elif stage is not None:
-            with suppress(OSError):
-                stage.rmdir()
+        if stage is not None and descriptor is not None:
+            with uninterrupted():
+                _clear(stage, descriptor)
 
 
 @contextmanager
@@ -149,14 +129,30 @@ def sweep(parent: Path) -> None:
     """
     with suppress(OSError):
         for stage in [Path(entry) for entry in os.scandir(parent) if entry.name.startswith(PREFIX)]:
-            if _is_ours(stage):
-                descriptor = lock(stage / LOCK)
-                if descriptor is not None:
-                    _clear(stage)
-                    _let_go(stage, descriptor)
-                else:
-                    with suppress(OSError):  # in use, or a process died before it had locked it: then it is empty
-                        stage.rmdir()
+            if not _is_ours(stage):
+                continue
+            if (descriptor := lock(stage / LOCK)) is not None:
+                _clear(stage, descriptor)
+            else:
+                with suppress(OSError):  # in use, or a process died before it had locked it: then it is empty
+                    stage.rmdir()
+
+
+def _open_stage(parent: Path, name: str | None) -> tuple[Path, int]:
+    """A new staging folder and the descriptor of its lock."""
+    while True:
+        stage = parent / f"{PREFIX}{name[:12] if name else secrets.token_hex(4)}"
+        try:
+            stage.mkdir(mode=0o700)
+            if (descriptor := lock(stage / LOCK, os.O_CREAT)) is not None:
+                return stage, descriptor
+        except FileExistsError:
+            if name:
+                raise BusyError from None
+        except OSError:
+            with suppress(OSError):
+                stage.rmdir()
+            raise
 
 
 def _is_ours(stage: Path) -> bool:
@@ -192,8 +188,8 @@ def lock(path: Path, create: int = 0) -> int | None:
     return None
 
 
-def _clear(stage: Path) -> None:
-    """Delete a staging folder whose lock this process has, the lock last."""
+def _clear(stage: Path, descriptor: int) -> None:
+    """Delete a staging folder, the lock last, and let go of the lock, which this process has."""
     with suppress(OSError):
         if any((stage / NEW).iterdir()):  # it did not come to the replacing
             for folder in (stage / OLD).iterdir():
@@ -203,13 +199,10 @@ def _clear(stage: Path) -> None:
             if entry.name != LOCK:
                 shutil.rmtree(entry, ignore_errors=True)
                 entry.unlink(missing_ok=True)
+    if sys.platform == "win32":  # it deletes no file that is open
+        os.close(descriptor)
+    with suppress(OSError):
         (stage / LOCK).unlink(missing_ok=True)
         stage.rmdir()
-
-
-def _let_go(stage: Path, descriptor: int) -> None:
-    os.close(descriptor)
-    if sys.platform == "win32":  # it deletes no file that is open
-        with suppress(OSError):
-            (stage / LOCK).unlink(missing_ok=True)
-            stage.rmdir()
+    if sys.platform != "win32":
+        os.close(descriptor)

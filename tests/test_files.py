@@ -157,7 +157,7 @@ def test_many_processes_never_take_the_same_name(tmp_path: Path) -> None:
 print("go", flush=True)
 time.sleep(max(0, float(sys.argv[3]) - time.time()))
 for number in range(100):
-    files.write_free(Path(sys.argv[1]) / "door.jpg", f"{sys.argv[2]} {number}".encode())
+    files.write_file(Path(sys.argv[1]) / "door.jpg", f"{sys.argv[2]} {number}".encode(), free=True)
 """
     start = time.time() + 5
     commands = [child(code, tmp_path, who, start) for who in range(3)]
@@ -180,7 +180,7 @@ def test_a_file_never_replaces_what_is_there_unless_it_may(tmp_path: Path, there
         path.symlink_to(tmp_path / "nowhere")
     with pytest.raises(OutputError, match=r"a\.csv: exists already: remove it or choose another name"):
         files.write_file(path, b"new")
-    assert files.write_free(path, b"new") == tmp_path / "a-2.csv"
+    assert files.write_file(path, b"new", free=True) == tmp_path / "a-2.csv"
     assert not (tmp_path / "nowhere").exists()
     assert there != "file" or path.read_bytes() == b"precious"
     if there != "folder":
@@ -199,7 +199,7 @@ def test_a_file_system_without_hard_links_has_whole_files_and_replaces_nothing_e
     files.write_file(tmp_path / "a", b"1")
     with pytest.raises(OutputError, match="exists already"):
         files.write_file(tmp_path / "a", b"2")
-    assert files.write_free(tmp_path / "a", b"2") == tmp_path / "a-2"
+    assert files.write_file(tmp_path / "a", b"2", free=True) == tmp_path / "a-2"
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"1", "a-2": b"2"}
 
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from detector.data.progress import Progress, silent
 from detector.errors import OutputError, SourceError
-from detector.files import alone, make_folder, write_file, write_free
+from detector.files import alone, make_folder, write_file
 from detector.labelling import strict_pictures as pictures
 from detector.labelling.download import NETWORK_ERRORS, NotCollectedError, download, reason
 from detector.labelling.ledger import Ledger
@@ -115,7 +115,6 @@ class Collection(ExitStack):
             OutputError: it cannot be written.
         """
         if not self._locked:
-            make_folder(self.out)
             self.enter_context(alone(self.out))
             self._locked = True
         self._got.begin()
@@ -152,7 +151,7 @@ class Collection(ExitStack):
         path = folder / f"{digest[:16]}{SUFFIXES.get(picture.format, f'.{picture.format}')}"
         with uninterrupted():  # a file and its row belong together
             if not path.exists() or path.read_bytes() != data:  # a run that was cut off wrote it, but not its row
-                path = write_free(path, data)
+                path = write_file(path, data, free=True)
             width, height = picture.size
             self._files[digest] = path.relative_to(self.out).as_posix()
             self._urls.add(found.url)

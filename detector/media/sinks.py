@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from detector.detections import Detections
-from detector.files import make_folder, write_free
+from detector.files import make_folder, write_file
 from detector.media import images
 from detector.media.encode import VIDEO_SUFFIXES, VideoSink
 from detector.media.frames import Frame
@@ -51,7 +51,7 @@ class ImageSink(Sink):
     def write(self, frame: Frame, detections: Detections) -> None:
         """Write one image; it appears whole or not at all."""
         name = self._folder / _image_name(frame)
-        write_free(name, images.encode(self._annotate(frame, detections), name.suffix))
+        write_file(name, images.encode(self._annotate(frame, detections), name.suffix), free=True)
 
     def close(self) -> None:
         """Do nothing: every image is complete when it is written."""
