@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detector import _cli
+from detector import cli
+from detector.cli.flags import add_flags, positive
 from detector.errors import MissingExtraError
-from detector.labelling.choices import ENGINES, LICENCES
-from detector.labelling.phrases import DEFAULT_PHRASES, Phrases, class_and_phrase, merge, read_phrases
+from detector.labelling.search_terms import CLASS, DEFAULT_PHRASES, ENGINES, LICENCES, Phrase, read_phrases
 
 if TYPE_CHECKING:
     from detector.labelling.collecting import Collection, Outcome
@@ -51,97 +51,84 @@ automatic searches in their terms: read them. Between two requests to one host t
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code. What was collected stays, however it ends."""
-    return _cli.run_command(build_parser(), _command, argv)
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``mask-detector collect``."""
-    parser = _cli.make_parser("collect", "Collect pictures by search phrase, and where each of them is from.", EXAMPLES)
-    parser.add_argument(
-        *("--out", "-o"), type=Path, required=True, metavar="DIR", help="folder; one of an earlier run is added to"
-    )
+    parser = cli.make_parser("collect", "Collect pictures by search phrase, and where each of them is from.", EXAMPLES)
+    add_flags(parser, "--out", required=True, help="folder; one of an earlier run is added to")
     parser.add_argument("--phrases", type=Path, metavar="FILE", help="phrases of each class (default: our own list)")
     parser.add_argument(
-        "--phrase", action="append", default=[], type=_phrase, metavar="CLASS=PHRASE",
+        "--phrase",
+        action="append",
+        default=[],
+        type=_phrase,
+        metavar="CLASS=PHRASE",
         help="a phrase, instead of the default list or added to --phrases; repeatable",
-    )  # fmt: skip
-    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="see below")
+    )
+    parser.add_argument("--search", choices=ENGINES, default=ENGINES[0], help="the search engine: see below")
     parser.add_argument(
-        "--licence", choices=LICENCES, metavar="USE",
+        "--licence",
+        choices=LICENCES,
+        metavar="USE",
         help=f"only pictures that the engine says may be used like this: {' '.join(LICENCES)} (default: all)",
-    )  # fmt: skip
+    )
     limits = parser.add_argument_group("limits")
-    limits.add_argument("--max", type=_cli.positive, default=100, metavar="N", help="pictures for each phrase")
-    limits.add_argument("--min-side", type=_cli.positive, default=200, metavar="PX", help="leave smaller pictures")
-    limits.add_argument("--max-mb", type=_cli.positive, default=20, metavar="N", help="leave larger files, MiB")
+    limits.add_argument("--max", type=positive, default=100, metavar="N", help="pictures for each phrase")
+    add_flags(limits, "--min-side", default=200, help="pictures whose shorter side is under this are left out")
+    limits.add_argument("--max-mb", type=positive, default=20, metavar="N", help="leave larger files, MiB")
     limits.add_argument("--pause", type=_seconds, default=1.0, metavar="S", help="between two requests to one host")
     limits.add_argument("--timeout", type=_seconds, default=15.0, metavar="S", help="wait so long for an answer")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be searched for, and send nothing")
-    return parser
+    add_flags(parser, "--dry-run", help="say what would be searched for, and send nothing")
+    return cli.run_command(parser, _command, argv)
 
 
 def _command(args: argparse.Namespace) -> int:
     try:
-        from detector.labelling.collecting import Collection, Limits, collect, outcomes_of
+        from detector.labelling.collecting import collect, open_collection
         from detector.labelling.search import SearchEngine
     except ImportError as error:
         raise MissingExtraError(error.name or "a package", "tools") from error
+    listed = read_phrases(args.phrases or DEFAULT_PHRASES) if args.phrases or not args.phrase else []
     with (
-        Collection(args.out, dry_run=args.dry_run) as collection,
-        SearchEngine(args.engine, licence=args.licence, pause=args.pause, timeout=args.timeout) as engine,
+        open_collection(args.out, dry_run=args.dry_run) as collection,
+        SearchEngine(args.search, licence=args.licence, pause=args.pause, timeout=args.timeout) as engine,
     ):
-        outcomes = outcomes_of(_phrases(args), collection)
+        outcomes = collection.outcomes([*listed, *args.phrase])
         if args.dry_run:
             return _say_what_would_happen(outcomes, args)
-        limits = Limits(args.max, args.min_side, args.max_mb * 2**20, args.timeout)
         try:
-            collect(outcomes, collection, engine, limits, _cli.progress_bar)
+            sizes = {"min_side": args.min_side, "max_bytes": args.max_mb * 2**20}
+            collect(collection, outcomes, engine, most=args.max, **sizes, progress=cli.progress_bar)
         finally:
-            if collection.begun:
-                collection.report(outcomes, {"engine": args.engine, "licence": args.licence, "max": args.max})
-    return _say_what_happened(outcomes, collection, args)
-
-
-def _phrases(args: argparse.Namespace) -> Phrases:
-    if args.phrases is None and args.phrase:
-        return merge(args.phrase)
-    listed = read_phrases(args.phrases or DEFAULT_PHRASES)
-    return merge([*((name, phrase) for name, of_class in listed.items() for phrase in of_class), *args.phrase])
+            _say_what_happened(outcomes, collection, args)
+    return cli.EXIT_PARTIAL if any(outcome.state == "no results" for outcome in outcomes) else cli.EXIT_OK
 
 
 def _say_what_would_happen(outcomes: list[Outcome], args: argparse.Namespace) -> int:
-    for outcome in outcomes:
-        print(f"{outcome.name}: {outcome.phrase}: {max(0, args.max - outcome.there)} to collect, {outcome.there} there")
-    wanted = sum(max(0, args.max - outcome.there) for outcome in outcomes)
-    print(
-        f"{len(outcomes)} phrases, at most {wanted} pictures from {args.engine}; dry run: nothing was sent or written"
-    )
-    return _cli.EXIT_OK
+    wanted = [max(0, args.max - outcome.there) for outcome in outcomes]
+    for outcome, missing in zip(outcomes, wanted, strict=True):
+        print(f"{outcome.name}: {outcome.phrase}: {missing} to collect, {outcome.there} there")
+    print(f"{len(outcomes)} phrases, at most {sum(wanted)} pictures from {args.search}")
+    print("dry run: nothing was sent or written")
+    return cli.EXIT_OK
 
 
-def _say_what_happened(outcomes: list[Outcome], collection: Collection, args: argparse.Namespace) -> int:
+def _say_what_happened(outcomes: list[Outcome], collection: Collection, args: argparse.Namespace) -> None:
     for outcome in outcomes:
         reasons = ", ".join(f"{count} {why}" for why, count in outcome.reasons.items())
         without = f"; without a picture: {reasons}" if reasons else ""
         print(f"{outcome.name}: {outcome.phrase}: {outcome.new} new ({outcome.state}){without}")
-    empty = [outcome for outcome in outcomes if outcome.state == "no results"]
+    empty = sum(outcome.state == "no results" for outcome in outcomes)
     if empty:
-        print(
-            f"warning: {args.engine} gave no results for {len(empty)} of {len(outcomes)} phrases: "
-            "see --help about the engines",
-            file=sys.stderr,
-        )
-    counts = ", ".join(f"{count} {name}" for name, count in collection.counts().items()) or "no pictures"
-    print(f"{args.out}: {counts}; where each is from: {args.out / 'provenance.csv'}")
-    print(f"next: mask-detector clean {args.out / 'images'} --out photos")
-    return _cli.EXIT_PARTIAL if empty else _cli.EXIT_OK
+        phrases = f"{empty} of {len(outcomes)} phrases"
+        print(f"warning: {args.search} gave no results for {phrases}: see --help about the engines", file=sys.stderr)
+    if counts := ", ".join(f"{count} {name}" for name, count in collection.counts().items()):
+        print(f"{args.out}: {counts}; where each is from: {args.out / 'provenance.csv'}")
+        print(f"next: mask-detector clean {args.out / 'images'} --out photos")
 
 
-def _phrase(text: str) -> tuple[str, str]:
-    try:
-        return class_and_phrase(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+def _phrase(text: str) -> Phrase:
+    name, _, phrase = (part.strip() for part in text.partition("="))
+    if not phrase or not CLASS.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"{text!r} is not CLASS=PHRASE, such as with_mask=nurse")
+    return name, phrase
 
 
 def _seconds(text: str) -> float:

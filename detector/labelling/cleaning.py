@@ -134,7 +134,7 @@ def _look(path: Path, target: Path | None, max_side: int | None, quality: int, *
     """
     try:
         data = pictures.read_bytes(path)
-        picture = pictures.read(data, str(path))
+        picture = pictures.read_strictly(data, str(path))
     except SourceError as error:
         raise SourceError(str(error).removeprefix(f"{path}: ")) from None
     picture = picture.scaled(max_side or max(picture.size))

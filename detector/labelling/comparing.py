@@ -93,7 +93,7 @@ def read_picture(path: Path) -> pictures.Picture:
     Raises:
         SourceError: it cannot be read.
     """
-    return pictures.read(pictures.read_bytes(path), str(path))
+    return pictures.read_strictly(pictures.read_bytes(path), str(path))
 
 
 def _lie_on_faces(spots: npt.NDArray[np.bool_], boxes: Boxes) -> bool:

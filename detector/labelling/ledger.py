@@ -8,8 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from detector.data.csvfile import read_rows
-from detector.errors import OutputError
+from detector.errors import AnnotationError, OutputError
 from detector.files import write_file
 
 __all__ = ["Ledger"]
@@ -18,22 +17,33 @@ __all__ = ["Ledger"]
 class Ledger:
     """Rows with fixed columns.
 
+    A kill or a full disk may leave half a row: it is not read, and the next row takes its place.
+
     Args:
         path: the file; it is made with the first row, or by :meth:`begin`.
         columns: in their order.
 
     Raises:
-        AnnotationError: the file is there and has other columns.
-        OutputError: it cannot be mended after a power cut.
+        AnnotationError: the file is there and has other columns, or cannot be read.
     """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self._path = path
         self._columns = columns
+        self._half_row_at: int | None = None
         self.rows: list[dict[str, str]] = []
         if path.exists():
-            _drop_half_row(path)
-            self.rows = [row for _, row in read_rows(path, columns, "--out")]
+            try:
+                data = path.read_bytes()
+                end = _end_of_rows(data)
+                table = list(csv.reader(io.StringIO(data[:end].decode("utf-8-sig"), newline="")))
+                if table[:1] != [list(columns)]:
+                    raise ValueError("it has others")
+                self.rows = [dict(zip(columns, row, strict=True)) for row in table[1:]]
+            except (OSError, ValueError, csv.Error) as error:
+                names = ", ".join(columns)
+                raise AnnotationError(f"{path}: --out needs the columns {names} ({error}): mend it") from error
+            self._half_row_at = end if end < len(data) else None
 
     def begin(self) -> None:
         """Write the header, if the file is not there yet.
@@ -53,6 +63,9 @@ class Ledger:
         self.begin()
         text = {column: str(row.get(column, "")) for column in self._columns}
         try:
+            if self._half_row_at is not None:
+                os.truncate(self._path, self._half_row_at)
+                self._half_row_at = None
             with self._path.open("ab") as file:
                 file.write(_line(list(text.values())))
                 file.flush()
@@ -68,14 +81,9 @@ def _line(values: Sequence[str]) -> bytes:
     return text.getvalue().encode(errors="backslashreplace")
 
 
-def _drop_half_row(path: Path) -> None:
-    """A kill or a full disk may leave half a row; what it spoke of is done again."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be read ({error.strerror}): check its permissions") from error
+def _end_of_rows(data: bytes) -> int:
+    """Where the last whole row ends; in quotes a line may end too."""
     end = len(data)
-    while end and (data[end - 1 : end] != b"\n" or data.count(b'"', 0, end) % 2):  # in quotes a line may end too
+    while end and (data[end - 1 : end] != b"\n" or data.count(b'"', 0, end) % 2):
         end = data.rfind(b"\n", 0, end - 1) + 1
-    if end and end < len(data):
-        write_file(path, data[:end], replace=True)
+    return end

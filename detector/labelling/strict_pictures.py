@@ -25,7 +25,7 @@ from detector.labelling.same_picture import SIDE, Grey
 from detector.media import images
 from detector.media.image_header import ImageHeader, read_header
 
-__all__ = ["Picture", "read", "read_bytes"]
+__all__ = ["Picture", "read_bytes", "read_strictly"]
 
 pillow_heif.register_heif_opener()
 
@@ -85,7 +85,7 @@ class Picture:
         return replace(self, image=image, changed=changed)
 
 
-def read(data: bytes, name: str) -> Picture:
+def read_strictly(data: bytes, name: str) -> Picture:
     """Read a picture from a file's bytes.
 
     Args:

@@ -162,9 +162,9 @@ def test_each_picture_is_kept_byte_for_byte_with_its_origin(
         assert row["sha256"] == hashlib.sha256(PHOTOS[number]).hexdigest()
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", row["date"])
     assert len(pictures(out)) == 3
-    assert "2 with_mask, 1 without_mask" in capsys.readouterr().out
-    report = json.loads((out / "report.json").read_text())
-    assert [phrase["state"] for phrase in report["phrases"]] == ["no more results"] * 2
+    printed = capsys.readouterr().out
+    assert "2 with_mask, 1 without_mask" in printed
+    assert printed.count("new (no more results)\n") == 2
 
 
 def test_the_same_command_goes_on_and_asks_for_nothing_twice(web: Web, tmp_path: Path) -> None:
@@ -278,15 +278,15 @@ def test_the_licence_is_asked_of_the_engine(web: Web, tmp_path: Path, capsys: py
     assert collect.main(command) == 0
     assert "filterui:license-L1" in unquote(web.asked("www.bing.com")[0])
     assert rows(tmp_path / "found" / "provenance.csv")[0]["licence"] == "searched for as publicdomain"
-    assert collect.main([*command, "--engine", "baidu"]) == 2
-    assert "baidu cannot filter by it: use --engine bing" in capsys.readouterr().err
+    assert collect.main([*command, "--search", "baidu"]) == 2
+    assert "baidu cannot filter by it: use --search bing" in capsys.readouterr().err
 
 
 def test_flickr_states_the_page_and_the_licence_of_each_picture(
     web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     web.results = {"nurse": [web.photo(0), web.photo(1)]}
-    flags = ["--phrase", "a=nurse", "--engine", "flickr", "--licence", "commercial"]
+    flags = ["--phrase", "a=nurse", "--search", "flickr", "--licence", "commercial"]
     command = ["--out", str(tmp_path / "found"), *flags, *FLAGS]
     monkeypatch.delenv("FLICKR_APIKEY", raising=False)
     assert collect.main(command) == 2
@@ -305,7 +305,7 @@ def test_a_page_that_icrawler_cannot_read_is_said(
     engine: str, web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     web.answers |= dict.fromkeys(ENGINES, b'{"antiFlag": 1, "message": "Forbid spider access"}')
-    assert collect.main(["--out", str(tmp_path / "found"), "--phrase", "a=nurse", "--engine", engine, *FLAGS]) == 1
+    assert collect.main(["--out", str(tmp_path / "found"), "--phrase", "a=nurse", "--search", engine, *FLAGS]) == 1
     printed = capsys.readouterr()
     assert printed.err == f"warning: {engine} gave no results for 1 of 1 phrases: see --help about the engines\n"
     assert len(web.log) == 1
@@ -334,10 +334,10 @@ def test_a_connection_that_is_lost_on_the_way_ends_the_run_and_keeps_what_is_the
     web.answers |= {f"lost-{number}.example": hang_up for number in range(12)}
     web.results = {"nurse": [web.photo(0), *lost]}
     assert collect.main(["--out", str(tmp_path / "found"), "--phrase", "a=nurse", *FLAGS]) == 2
-    assert "10 hosts in a row do not answer" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "10 hosts in a row do not answer" in printed.err
     assert pictures(tmp_path / "found") == [PHOTOS[0]]
-    (phrase,) = json.loads((tmp_path / "found" / "report.json").read_text())["phrases"]
-    assert (phrase["state"], phrase["new"], phrase["reasons"]) == ("stopped", 1, {"no answer": 10})
+    assert printed.out.splitlines()[0] == "a: nurse: 1 new (stopped); without a picture: 10 no answer"
 
 
 def test_an_engine_that_has_enough_of_us_ends_the_run(
