@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.boxes import suppress
+from detector.defaults import DEFAULT_CONF
 from detector.detections import Detections
-from detector.engines.session import DEFAULT_CONF, OnnxSession
+from detector.engines.session import OnnxSession
 from detector.evaluation.contenders import Contender
 from detector.scoring import TAIL
 
@@ -71,7 +72,7 @@ class Rfb:
     def __call__(self, image: Image) -> Detections:
         """The faces in one BGR uint8 (H, W, 3) image."""
         tensor = cv2.dnn.blobFromImage(image, 1 / 128, (640, 480), (127, 127, 127), swapRB=True)
-        outputs = dict(zip(self._session.outputs, self._session(np.asarray(tensor, np.float32)), strict=True))
+        outputs = dict(zip(self._session.shapes, self._session(np.asarray(tensor, np.float32)), strict=True))
         scores = outputs["scores"][0][:, [2, 1]]  # background, face, masked face
         return _select(image, outputs["boxes"][0], scores, self.conf)
 

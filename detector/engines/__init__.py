@@ -1,45 +1,16 @@
-"""The one door to every engine: the protocol they keep, and the function that loads one."""
+"""The engines, and the function that loads one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from detector.defaults import DEFAULT_CONF, ENGINES
-from detector.detections import Detections
+from detector.defaults import DEFAULT_CONF, DEFAULT_IOU, ENGINES
+from detector.engines.engine import Engine
 from detector.engines.single_stage import SingleStage
 from detector.engines.weights import CLASSIFIER_WEIGHTS, DEFAULT_WEIGHTS, default_weights, existing
 from detector.errors import ModelError
 
 __all__ = ["DEFAULT_CONF", "DEFAULT_WEIGHTS", "ENGINES", "Engine", "SingleStage", "default_weights", "load_engine"]
-
-SINGLE_STAGE_IOU = 0.6
-
-
-class Engine(Protocol):
-    """What run, evaluate and the demo need of an engine."""
-
-    conf: float
-
-    def __call__(self, image: npt.NDArray[np.uint8]) -> Detections:
-        """The faces in one BGR uint8 (H, W, 3) image."""
-
-    def batch(self, images: Sequence[npt.NDArray[np.uint8]]) -> list[Detections]:
-        """The faces in several images."""
-
-    def close(self) -> None:
-        """Free the network's memory."""
-
-    def __enter__(self) -> Engine: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 def load_engine(
@@ -74,40 +45,28 @@ def load_engine(
     """
     if name not in ENGINES:
         raise ModelError(f"--engine {name} is not known: use {' or '.join(ENGINES)}")
-    if name == "two-step":
-        return _two_step(
-            weights, faces, conf=conf, iou=iou, imgsz=imgsz, device=device, threads=threads, one_class=one_class
+    iou = DEFAULT_IOU[name] if iou is None else iou
+    if name == "single-stage":
+        if faces != "ssd":
+            raise ModelError(f"--faces {faces}: {name} finds faces by itself: leave it out, or use --engine two-step")
+        return SingleStage(
+            weights or default_weights(),
+            conf=conf,
+            iou=iou,
+            imgsz=imgsz,
+            device=device,
+            threads=threads,
+            one_class=one_class,
         )
-    if faces != "ssd":
-        raise ModelError(f"--faces {faces}: {name} finds faces by itself: leave it out, or use --engine two-step")
-    return SingleStage(
-        weights or default_weights(), conf=conf, iou=SINGLE_STAGE_IOU if iou is None else iou, imgsz=imgsz,
-        device=device, threads=threads, one_class=one_class,
-    )  # fmt: skip
-
-
-def _two_step(
-    weights: str | Path | None,
-    faces: str,
-    *,
-    conf: float | None,
-    iou: float | None,
-    imgsz: int | None,
-    device: str,
-    threads: int | None,
-    one_class: bool,
-) -> Engine:
     from detector.engines.classifier import MaskClassifier  # here: most programs never need these
-    from detector.engines.face_finders import IOU, load_finder
+    from detector.engines.face_finders import load_finder
     from detector.engines.two_step import TwoStep
 
     path = existing(
         weights or default_weights(CLASSIFIER_WEIGHTS),
-        "train it with python -m detector.train --engine two-step, or name another mask classifier",
+        "train it with mask-detector train --engine two-step, or name another mask classifier",
     )
     classifier = MaskClassifier(path, device=device, threads=threads)
-    finder = load_finder(
-        faces, conf=classifier.session.metadata.conf if conf is None else conf, iou=IOU if iou is None else iou,
-        imgsz=imgsz, device=device, threads=threads,
-    )  # fmt: skip
+    conf = classifier.session.metadata.conf if conf is None else conf
+    finder = load_finder(faces, conf=conf, iou=iou, imgsz=imgsz, device=device, threads=threads)
     return TwoStep(classifier, finder, one_class=one_class)

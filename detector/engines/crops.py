@@ -7,11 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.engines.letterbox import PAD_VALUE
+from detector.engines.metadata import MARGIN
 
 __all__ = ["MARGIN", "SIDE", "cut"]
-
-MARGIN = 0.1
-"""Share of a box's longer side that a crop shows beyond it, on each side."""
 
 SIDE = 224
 """Side of a crop, px: the input that ImageNet's MobileNetV2 was trained with."""

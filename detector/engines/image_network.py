@@ -10,26 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from detector.engines.engine import Image, image_shape
 from detector.engines.letterbox import InputBuffer, Letterbox
-from detector.engines.session import MAX_SIDE, OnnxSession
+from detector.engines.metadata import MAX_SIDE
+from detector.engines.session import OnnxSession
 from detector.errors import ModelError
 
-__all__ = ["Image", "ImageNetwork", "Outputs", "image_size"]
+__all__ = ["ImageNetwork", "Outputs"]
 
-Image = npt.NDArray[np.uint8]
 Outputs = list[npt.NDArray[Any]]
 """A network's outputs for one image, in the file's order, without the batch axis."""
-
-
-def image_size(image: Image) -> tuple[int, int]:
-    """(height, width) of a BGR uint8 (H, W, 3) image.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise ValueError(f"expected a BGR uint8 (H, W, 3) image, got {image.dtype} {image.shape}")
-    return image.shape[0], image.shape[1]
 
 
 class ImageNetwork:
@@ -38,17 +28,18 @@ class ImageNetwork:
     Many threads may share it.
 
     Args:
-        session: the network.
+        session: the network, which :func:`~detector.engines.kinds.expect` has looked at.
         imgsz: the image's longer side in the network, px; the size of the training by default. A network with fixed
             axes has its own.
 
     Raises:
-        ModelError: the input has another layout, or ``imgsz`` is out of bounds.
+        ModelError: ``imgsz`` is out of bounds.
     """
 
     def __init__(self, session: OnnxSession, imgsz: int | None = None) -> None:
         self.session = session
-        self._fixed = _fixed_shape(session)
+        height, width = session.input.shape[2:]
+        self._fixed = (height, width) if isinstance(height, int) and isinstance(width, int) else None
         stride = session.metadata.stride
         size = imgsz or session.metadata.imgsz or 640
         if size > MAX_SIDE:
@@ -87,19 +78,10 @@ class ImageNetwork:
         return results
 
     def _geometry_of(self, image: Image) -> Letterbox:
-        source = image_size(image)
+        source = image_shape(image)
         if self._fixed:
             return Letterbox.fill(source, self._fixed)
         return Letterbox.fit(source, self.imgsz, self.session.metadata.stride)
 
     def _run(self, tensor: npt.NDArray[np.float32]) -> Outputs:
         return self.session(tensor.astype(self.session.dtype, copy=False))
-
-
-def _fixed_shape(session: OnnxSession) -> tuple[int, int] | None:
-    """(height, width) of a network that was exported with fixed axes."""
-    shape = session.input.shape
-    if len(shape) != 4 or shape[1] != 3:
-        raise ModelError(f"{session.source}: its input is {shape}, not (batch, 3, height, width): not a detector")
-    height, width = shape[2:]
-    return (height, width) if isinstance(height, int) and isinstance(width, int) else None

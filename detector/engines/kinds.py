@@ -1,4 +1,4 @@
-"""The kinds of networks that the engines are made of, told apart so that a mix-up is answered with help."""
+"""The kinds of networks that the engines are made of, and what a network must be to belong to one."""
 
 from __future__ import annotations
 
@@ -8,24 +8,43 @@ from detector.detections import CLASSES
 from detector.engines.session import OnnxSession
 from detector.errors import ModelError
 
-__all__ = ["Kind", "expect", "kind_of"]
+__all__ = ["BACKGROUND", "Kind", "expect", "kind_of"]
+
+BACKGROUND = "background"
+"""A third class that a classifier may have: the face finder was wrong."""
 
 
 class Kind(Enum):
-    """A kind of network: what people call it, and the flags that it belongs to."""
+    """A kind of network: what people call it, the flags that it belongs to, and how to get one."""
 
-    SINGLE_STAGE = ("a single-stage detector", "--engine single-stage --weights {}")
-    CLASSIFIER = ("a mask classifier", "--engine two-step --weights {}")
-    SSD = ("an SSD face finder", "--engine two-step --faces ssd={}")
-    RES10 = ("OpenCV's res10 face finder", "--engine two-step --faces res10={}")
+    SINGLE_STAGE = (
+        "a single-stage detector",
+        "--engine single-stage --weights {}",
+        "use a network made by mask-detector train, or export it again",
+    )
+    CLASSIFIER = (
+        "a mask classifier",
+        "--engine two-step --weights {}",
+        "use a network made by mask-detector train --engine two-step, or export it again",
+    )
+    SSD = (
+        "an SSD face finder",
+        "--engine two-step --faces ssd={}",
+        "make one with mask-detector train --engine two-step --part faces",
+    )
+    RES10 = (
+        "OpenCV's res10 face finder",
+        "--engine two-step --faces res10={}",
+        "use --faces ssd=FILE for a face finder of this project",
+    )
 
-    def __init__(self, title: str, flags: str) -> None:
-        self.title, self.flags = title, flags
+    def __init__(self, title: str, flags: str, remedy: str) -> None:
+        self.title, self.flags, self.remedy = title, flags, remedy
 
 
 def kind_of(session: OnnxSession) -> Kind | None:
     """The kind of a network by its names, inputs and outputs; None where it is of no kind that is known here."""
-    names, outputs = session.metadata.names, set(session.outputs)
+    names, outputs = session.metadata.names, session.shapes.keys()
     if outputs == {"probabilities"}:
         return Kind.CLASSIFIER
     if outputs == {"boxes", "scores"}:
@@ -37,13 +56,67 @@ def kind_of(session: OnnxSession) -> Kind | None:
 
 
 def expect(session: OnnxSession, wanted: Kind) -> None:
-    """Refuse a network of another known kind; one of no known kind is left to the closer look of who loads it.
+    """Refuse a network that does not fit.
 
     Raises:
-        ModelError: it belongs elsewhere; the message says where.
+        ModelError: it is of another kind, and the message says where it belongs; or its classes, its input or its
+            outputs are not those of this kind.
     """
     found = kind_of(session)
     if found and found is not wanted:
-        raise ModelError(
-            f"{session.source}: this is {found.title}, not {wanted.title}: use {found.flags.format(session.source)}"
+        flags = found.flags.format(session.source)
+        raise ModelError(f"{session.source}: this is {found.title}, not {wanted.title}: use {flags}")
+    check = {
+        Kind.SINGLE_STAGE: _single_stage_misfit,
+        Kind.CLASSIFIER: _classifier_misfit,
+        Kind.SSD: _ssd_misfit,
+        Kind.RES10: _res10_misfit,
+    }[wanted]
+    misfit = check(session)
+    if misfit:
+        raise ModelError(f"{session.source}: {misfit}: {wanted.remedy}")
+
+
+def _single_stage_misfit(session: OnnxSession) -> str | None:
+    names, shapes = session.metadata.names, list(session.shapes.values())
+    if sorted(names) != sorted(CLASSES):
+        return f"its classes are {', '.join(names) or 'none'}, not {' and '.join(CLASSES)}"
+    axis, length, head = (2, 6, "an end-to-end") if session.metadata.end2end else (1, 4 + len(names), "a raw")
+    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][axis] != length:
+        return f"its output {shapes[0]} does not fit {head} head of {len(names)} classes"
+    return _image_misfit(session)
+
+
+def _classifier_misfit(session: OnnxSession) -> str | None:
+    names, shapes, sides = session.metadata.names, list(session.shapes.values()), session.input.shape
+    if sorted(names) not in (sorted(CLASSES), sorted((*CLASSES, BACKGROUND))):
+        return f"its classes are {', '.join(names) or 'none'}, not {' and '.join(CLASSES)} (and perhaps {BACKGROUND})"
+    shape = shapes[0]
+    if len(shapes) != 1 or len(shape) != 2 or shape[1] not in (len(names), None) or isinstance(shape[0], int):
+        return f"its output {shape} is not (batch, {len(names)}) with a free batch"
+    if len(sides) != 4 or sides[1] != 3 or sides[2] != sides[3]:
+        return f"its input is {sides}, not (batch, 3, side, side): not a classifier"
+    return None
+
+
+def _ssd_misfit(session: OnnxSession) -> str | None:
+    boxes, scores = (session.shapes.get(name, []) for name in ("boxes", "scores"))
+    if session.metadata.names != ("face",) or len(boxes) != 3 or boxes[2] != 4 or len(scores) != 2:
+        return "not a face finder with one class, face, and outputs boxes (batch, N, 4) and scores (batch, N)"
+    return _image_misfit(session)
+
+
+def _res10_misfit(session: OnnxSession) -> str | None:
+    if kind_of(session) is not Kind.RES10:
+        return (
+            "not OpenCV's res10 network: its ONNX form has the input data (1, 3, 300, 300) and the outputs boxes and "
+            "scores"
         )
+    return None
+
+
+def _image_misfit(session: OnnxSession) -> str | None:
+    shape = session.input.shape
+    if len(shape) != 4 or shape[1] != 3:
+        return f"its input is {shape}, not (batch, 3, height, width): not a detector"
+    return None

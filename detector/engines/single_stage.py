@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from detector.boxes import MAX_DETECTIONS, suppress
+from detector.defaults import DEFAULT_IOU
 from detector.detections import CLASSES, Detections
-from detector.engines.image_network import Image, ImageNetwork
+from detector.engines.engine import Engine, Image
+from detector.engines.image_network import ImageNetwork
 from detector.engines.kinds import Kind, expect
 from detector.engines.letterbox import Letterbox
 from detector.engines.session import OnnxSession
@@ -26,8 +27,8 @@ __all__ = ["SingleStage"]
 MAX_COORDINATE = 1e6  # px; a box of a network that works lies in or near its input, of 8,192 px at most
 
 
-class SingleStage:
-    """A YOLO-style network exported by ``detector.export`` (or by ultralytics, with the same class names).
+class SingleStage(Engine):
+    """A YOLO-style network exported by ``mask-detector export`` (or by ultralytics, with the same class names).
 
     Double boxes on one face are dropped whatever their class, since a face has one class. Both head layouts are
     known: raw (B, 4 + classes, anchors) with centre, width, height and scores, and end-to-end (B, 300, 6) with
@@ -54,7 +55,7 @@ class SingleStage:
         model: str | Path | bytes | ort.InferenceSession,
         *,
         conf: float | None = None,
-        iou: float = 0.6,
+        iou: float = DEFAULT_IOU["single-stage"],
         imgsz: int | None = None,
         device: str = "auto",
         threads: int | None = None,
@@ -62,8 +63,9 @@ class SingleStage:
     ) -> None:
         self.iou, self.one_class = iou, one_class
         self.session = OnnxSession(model, device=device, threads=threads)
+        expect(self.session, Kind.SINGLE_STAGE)
+        self._class_id = np.array([CLASSES.index(name) for name in self.session.metadata.names], np.int64)
         self.conf = self.session.metadata.conf if conf is None else conf
-        self._class_id = _class_ids(self.session)
         self._network = ImageNetwork(self.session, imgsz)
         self.imgsz = self._network.imgsz
 
@@ -79,14 +81,6 @@ class SingleStage:
     def close(self) -> None:
         """Free the network's memory."""
         self.session.close()
-
-    def __enter__(self) -> SingleStage:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _decode(self, output: npt.NDArray[Any], geometry: Letterbox) -> Detections:
         conf, calibration = self.conf, self.session.metadata.calibration
@@ -144,25 +138,3 @@ def _raw_candidates(output: npt.NDArray[Any], least: float, *, one_class: bool) 
     with np.errstate(over="ignore", invalid="ignore"):  # the next step refuses them
         corner = centre - size / 2
         return np.concatenate([corner, corner + size]).T, confidence, channel
-
-
-def _class_ids(session: OnnxSession) -> npt.NDArray[np.int64]:
-    """For each class channel of the network its index in ``CLASSES``, after checking that layout and names agree."""
-    expect(session, Kind.SINGLE_STAGE)
-    names = session.metadata.names
-    if sorted(names) != sorted(CLASSES):
-        found = ", ".join(names) if names else "none"
-        raise ModelError(
-            f"{session.source}: its classes are {found}, not {' and '.join(CLASSES)}: "
-            "use a network made by detector.train and detector.export"
-        )
-    shape = session.shapes[session.outputs[0]]
-    layout = shape[1:] if len(shape) == 3 else None
-    end2end = session.metadata.end2end
-    expected = layout is not None and (layout[1] == 6 if end2end else layout[0] == 4 + len(names))
-    if not expected or len(session.outputs) != 1:
-        raise ModelError(
-            f"{session.source}: its output {shape} does not fit {'an end-to-end' if end2end else 'a raw'} head "
-            f"of {len(names)} classes: export it again with detector.export"
-        )
-    return np.array([CLASSES.index(name) for name in names], np.int64)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +12,8 @@ from detector.boxes import MAX_DETECTIONS
 from detector.detections import CLASSES, Detections
 from detector.engines.classifier import MaskClassifier
 from detector.engines.crops import cut
+from detector.engines.engine import Engine, Image
 from detector.engines.face_finders import FaceFinder, Faces
-from detector.engines.image_network import Image
 
 __all__ = ["CROPS_AT_ONCE", "TwoStep"]
 
@@ -24,7 +23,7 @@ CROPS_AT_ONCE = 64
 Floats = npt.NDArray[np.float32]
 
 
-class TwoStep:
+class TwoStep(Engine):
     """A face finder and a classifier, behind the same interface as the single-stage engine. Many threads may share it.
 
     All faces of an image, and of a batch of images, are classified together. A face is of the likelier of the two
@@ -62,14 +61,6 @@ class TwoStep:
         """Free the memory of both."""
         self.finder.close()
         self.classifier.close()
-
-    def __enter__(self) -> TwoStep:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _classify(self, images: Sequence[Image], found: Sequence[Faces]) -> list[Detections]:
         crops = self._crops(images, found)

@@ -8,7 +8,7 @@ import numpy as np
 
 from detector.detections import CLASSES
 from detector.engines.calibration import Calibration
-from detector.engines.session import ModelMetadata
+from detector.engines.metadata import ModelMetadata
 from detector.errors import MissingExtraError
 from detector.evaluation.text import number
 from detector.files import write_late

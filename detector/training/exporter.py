@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import detector
 from detector.detections import CLASSES
-from detector.engines.session import MAX_SIDE, OnnxSession
+from detector.engines.metadata import MAX_SIDE
+from detector.engines.session import OnnxSession
 from detector.errors import ModelError, OutputError
 from detector.files import write_file
 from detector.staging import temporary_folder

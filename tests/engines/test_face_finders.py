@@ -136,7 +136,7 @@ def test_a_finder_that_is_not_known_names_those_there_are(spec: str) -> None:
 
 
 def test_a_missing_file_names_itself_and_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"gone\.onnx: no such file: make it with python tools/train_face_ssd\.py"):
+    with pytest.raises(ModelError, match=r"gone\.onnx: no such file: make it with mask-detector train"):
         load_finder(f"ssd={tmp_path / 'gone.onnx'}")
     with pytest.raises(ModelError, match=r"gone\.onnx: no such file: name OpenCV's res10 network"):
         load_finder(f"res10={tmp_path / 'gone.onnx'}")

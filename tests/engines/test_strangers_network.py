@@ -84,7 +84,7 @@ def test_metadata_that_means_nothing_is_refused_by_name(make_network: MakeNetwor
 
 def test_endless_names_are_not_shown_endlessly(make_network: MakeNetwork) -> None:
     line = refused(make_network(raw_head(FACE), {"names": str([f"a\n{'b' * 60}"] * 900)}))
-    assert line.endswith("use a network made by detector.train and detector.export")
+    assert line.endswith("use a network made by mask-detector train, or export it again")
 
 
 @pytest.mark.parametrize("margin", ["nan", "inf", "-1", "1e400", "1_0x", "9" * 400])

@@ -191,10 +191,10 @@ def test_the_engine_is_loaded_by_name_with_all_its_settings(
 
 
 def test_a_missing_file_names_itself_and_the_remedy(tmp_path: Path, make_classifier: MakeNetwork) -> None:
-    remedy = r"train it with python -m detector\.train --engine two-step, or name another mask classifier"
+    remedy = r"train it with mask-detector train --engine two-step, or name another mask classifier"
     with pytest.raises(ModelError, match=rf"gone\.onnx: no such file: {remedy}"):
         load_engine("two-step", weights=tmp_path / "gone.onnx")
-    with pytest.raises(ModelError, match=r"gone\.onnx: no such file: make it with python tools/train_face_ssd\.py"):
+    with pytest.raises(ModelError, match=r"gone\.onnx: no such file: make it with mask-detector train"):
         load_engine("two-step", weights=make_classifier(), faces=f"ssd={tmp_path / 'gone.onnx'}")
 
 

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from detector.engines.face_finders.base import IOU, FaceFinder, Faces
+from typing import Any
+
+from detector.engines.face_finders.base import FaceFinder, Faces
 from detector.engines.face_finders.haar import HaarFinder
-from detector.engines.face_finders.res10 import Res10Finder
+from detector.engines.face_finders.res10 import CaffeRes10Finder, Res10Finder
 from detector.engines.face_finders.ssd import SsdFinder
-from detector.engines.session import DEFAULT_CONF
 from detector.engines.weights import FACE_WEIGHTS, default_weights, existing
 from detector.errors import ModelError
 
-__all__ = ["IOU", "FaceFinder", "Faces", "HaarFinder", "Res10Finder", "SsdFinder", "load_finder"]
+__all__ = ["FaceFinder", "Faces", "HaarFinder", "Res10Finder", "SsdFinder", "load_finder"]
 
 
-def load_finder(
-    spec: str = "ssd",
-    *,
-    conf: float = DEFAULT_CONF,
-    iou: float = IOU,
-    imgsz: int | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-) -> FaceFinder:
+def load_finder(spec: str = "ssd", *, imgsz: int | None = None, **options: Any) -> FaceFinder:
     """A face finder as ``--faces`` names it: ``ssd``, ``ssd=FILE``, ``res10=FILE`` or ``haar``.
+
+    Args:
+        spec: its name.
+        imgsz: the image's longer side in the network, px; for ``ssd``.
+        options: conf, iou, device and threads of :class:`FaceFinder`.
 
     Raises:
         ModelError: the finder is unknown, its file is missing or of another kind, OpenCV cannot run it, or ``imgsz``
@@ -33,13 +31,11 @@ def load_finder(
     if kind in {"res10", "haar"} and imgsz:
         raise ModelError(f"--imgsz {imgsz}: the face finder {kind} has its own size: leave it out, or use --faces ssd")
     if kind == "ssd" and (file or not given):
-        path = existing(
-            file or default_weights(FACE_WEIGHTS),
-            "make it with python tools/train_face_ssd.py, or name another face finder with --faces",
-        )
-        return SsdFinder(path, conf=conf, iou=iou, imgsz=imgsz, device=device, threads=threads)
+        remedy = "make it with mask-detector train --engine two-step --part faces, or name another face finder"
+        return SsdFinder(existing(file or default_weights(FACE_WEIGHTS), remedy), imgsz=imgsz, **options)
     if kind == "res10" and file:
-        return Res10Finder(file, conf=conf, iou=iou, device=device, threads=threads)
+        path = existing(file, "name OpenCV's res10 network, as .onnx or .caffemodel, with --faces res10=FILE")
+        return (CaffeRes10Finder if path.suffix.lower() == ".caffemodel" else Res10Finder)(path, **options)
     if kind == "haar" and not given:
-        return HaarFinder(conf=conf, iou=iou, device=device, threads=threads)
+        return HaarFinder(**options)
     raise ModelError(f"--faces {spec} is not known: use ssd, ssd=FILE, res10=FILE (its .onnx or .caffemodel) or haar")

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from detector.boxes import MAX_DETECTIONS, suppress
-from detector.engines.face_finders.base import IOU, MAX_CANDIDATES, Faces, Floats, use_opencv, visible
-from detector.engines.image_network import Image, image_size
-from detector.engines.session import DEFAULT_CONF
+from detector.engines.engine import Image, image_shape
+from detector.engines.face_finders.base import FaceFinder, Faces, Floats, use_opencv, visible
 from detector.errors import ModelError
 
 __all__ = ["HaarFinder", "confidence"]
@@ -23,32 +20,20 @@ SCALE_STEP = 1.1
 MIN_NEIGHBOURS = 3
 
 
-class HaarFinder:
+class HaarFinder(FaceFinder):
     """OpenCV's frontal cascade (Viola and Jones, https://doi.org/10.1109/CVPR.2001.990517), as OpenCV sets it up.
 
     It knows upright faces from 24 px that look into the camera and are mostly bare.
-
-    Args:
-        conf: faces that are less sure than this are dropped, 0 to 1; see :func:`confidence`.
-        iou: of two boxes that overlap more than this, the surer stays, 0 to 1.
-        device: the cascade runs on the CPU whatever is asked for here, and says so.
-        threads: CPU threads.
-
-    Raises:
-        ModelError: the installed OpenCV has no cascades (OpenCV 5 has none).
     """
 
-    def __init__(
-        self, *, conf: float = DEFAULT_CONF, iou: float = IOU, device: str = "auto", threads: int | None = None
-    ) -> None:
-        self.conf, self.iou = conf, iou
+    def _load(self, _: str | Path | bytes, device: str, threads: int | None, /) -> None:
         self._cascade = _load()
         self._lock = threading.Lock()  # a cascade keeps the image it works on
         use_opencv("the cascade", device, threads)
 
     def __call__(self, image: Image) -> Faces:
         """The faces in one BGR uint8 (H, W, 3) image."""
-        height, width = image_size(image)
+        height, width = image_shape(image)
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         with self._lock:
             if self._cascade is None:
@@ -59,12 +44,7 @@ class HaarFinder:
         boxes = np.array(found[0], np.float32).reshape(-1, 4)  # left, top, width, height; empty tuples for no face
         boxes[:, 2:] += boxes[:, :2]
         scores = confidence(np.array(found[2], np.float32).reshape(-1))
-        kept = suppress(boxes, scores, self.iou, least=self.conf, most=MAX_CANDIDATES)[:MAX_DETECTIONS]
-        return visible(boxes[kept], scores[kept], height, width)
-
-    def batch(self, images: Sequence[Image]) -> list[Faces]:
-        """The faces in several images, one by one."""
-        return [self(image) for image in images]
+        return visible(self.one_each(Faces(boxes, scores)), height, width)
 
     def close(self) -> None:
         """Free the cascade's memory."""

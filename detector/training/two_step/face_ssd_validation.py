@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.boxes import MAX_DETECTIONS, suppress
+from detector.defaults import DEFAULT_IOU
 from detector.detections import Detections
-from detector.engines.face_finders.base import IOU, MAX_CANDIDATES
+from detector.engines.face_finders.base import MAX_CANDIDATES
 from detector.engines.letterbox import InputBuffer, Letterbox
 from detector.scoring import TAIL, Example
 from detector.training.pictures import Pictures
@@ -45,7 +46,7 @@ def find_faces(network: FaceSSD, pictures: Pictures, imgsz: int, hardware: Hardw
         buffer = InputBuffer(geometry)
         buffer.write(picture)
         boxes, scores = _detect(readable, buffer.tensor[None], hardware)
-        kept = suppress(boxes, scores, IOU, least=TAIL, most=MAX_CANDIDATES)[:MAX_DETECTIONS]
+        kept = suppress(boxes, scores, DEFAULT_IOU["two-step"], least=TAIL, most=MAX_CANDIDATES)[:MAX_DETECTIONS]
         scale = np.float32(max(item.size) / max(picture.shape[:2]))
         found = Detections(geometry.restore(boxes[kept]) * scale, scores[kept], np.zeros(len(kept), np.int64))
         examples.append(Example(item.truth, found, item.ignored))
