@@ -16,7 +16,7 @@ from detector.engines.session import OnnxSession
 from detector.engines.weights import default_weights
 from detector.media.images import Image
 
-__all__ = ["EYES", "MIRRORED", "OVAL", "Corners", "Face", "FaceMesh", "Floats"]
+__all__ = ["MIRRORED", "Corners", "Face", "FaceMesh", "Floats"]
 
 Floats = npt.NDArray[np.float64]
 Corners = tuple[float, float, float, float]
@@ -34,9 +34,6 @@ FIRST_CROP = 1.3
 
 PASSES = 3
 """The first view is the label's box; the others move and turn after the landmarks that the one before found."""
-
-EYES = ((33, 133, 159, 145), (263, 362, 386, 374))
-"""Corners and lids of the eye on the left and on the right of an upright picture."""
 
 _LEFT_RIGHT = (
     *((234, 454), (93, 323), (132, 361), (58, 288), (172, 397), (136, 365), (150, 379), (149, 378), (176, 400)),
@@ -56,12 +53,6 @@ MIRRORED: dict[int, int] = {point: point for point in _MIDDLE}
 
 for _left, _right in _LEFT_RIGHT:
     MIRRORED[_left], MIRRORED[_right] = _right, _left
-
-OVAL = (
-    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
-    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
-)
-"""The outline of the face, clockwise from the forehead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,16 +111,18 @@ class FaceMesh:
             image: BGR uint8 (H, W, 3).
             box: of the face.
         """
-        view = _first_view(box)
+        left, top, right, bottom = box
+        scale = max(right - left, bottom - top) * FIRST_CROP / SIDE
+        view = _view(np.array([(left + right) / 2, (top + bottom) / 2]), scale, 0.0)
         points, score = self._look(image, view)
         for _ in range(PASSES - 1):
             view = _next_view(points)
             points, score = self._look(image, view)
         reflected, other_score = self._look(image, view @ np.array([[-1, 0, SIDE - 1], [0, 1, 0], [0, 0, 1.0]]))
         ours, others = points[list(MIRRORED)], reflected[list(MIRRORED.values())]
-        face = Face(points, min(score, other_score), 0)
         distance = np.linalg.norm((ours - others)[:, :2], axis=1).mean()
-        return Face(points, face.score, float(distance / max(face.height, 1e-6)))
+        height = max(float(np.linalg.norm(points[152] - points[10])), 1e-6)
+        return Face(points, min(score, other_score), float(distance / height))
 
     def _look(self, image: Image, view: Floats) -> tuple[Floats, float]:
         """Landmarks in pixels of the image, seen through ``view``: a 2 x 3 matrix from the view's pixels to these."""
@@ -142,8 +135,8 @@ class FaceMesh:
         if scale > 1.5:  # warpAffine does not average
             part = np.asarray(cv2.GaussianBlur(part, (0, 0), 0.4 * scale), np.uint8)
         moved = view - [[0, 0, low[0]], [0, 0, low[1]]]
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        crop = cv2.warpAffine(part, moved, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        crop = cv2.warpAffine(part, moved, (SIDE, SIDE), flags=how, borderMode=cv2.BORDER_REPLICATE)
         points, score = self._run(np.asarray(crop, np.uint8))
         placed = np.column_stack([points[:, :2], np.ones(POINTS)]) @ view.T
         return np.column_stack([placed, points[:, 2] * scale]), score
@@ -151,12 +144,6 @@ class FaceMesh:
     def _run(self, crop: Image) -> tuple[Floats, float]:
         points, logit = self._session(cv2.dnn.blobFromImage(crop, 1 / 255, swapRB=True).astype(np.float32, copy=False))
         return points[0].astype(np.float64), float(1 / (1 + np.exp(-np.float64(logit[0]))))
-
-
-def _first_view(box: Corners) -> Floats:
-    left, top, right, bottom = box
-    scale = max(right - left, bottom - top) * FIRST_CROP / SIDE
-    return _view(np.array([(left + right) / 2, (top + bottom) / 2]), scale, 0.0)
 
 
 def _next_view(points: Floats) -> Floats:

@@ -9,15 +9,24 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from detector.labelling.landmarks import OVAL, Face, Floats
+from detector.labelling.landmarks import Face, Floats
 from detector.media.images import Image
 
-__all__ = ["Light", "Window", "blurred", "measure"]
+__all__ = ["Light", "Map", "Random", "Window", "blurred", "measure"]
 
-AnyMap = npt.NDArray[np.floating[Any]]
+Map = npt.NDArray[np.floating[Any]]
+Random = np.random.Generator
 
 SKIN = (50, 280, 101, 330, 205, 425, 36, 266, 10, 151, 9, 67, 297, 5, 4, 199, 207, 427)
 """Landmarks on bare skin."""
+
+OVAL = (
+    *(10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377),
+    *(152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109),
+)
+"""The outline of the face, clockwise from the forehead."""
+
+LUMA = (0.114, 0.587, 0.299)
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,14 @@ class Window:
     top: int
     right: int
     bottom: int
+
+    @classmethod
+    def around(cls, points: Floats, margin: float, image: Image) -> Window:
+        """The part around points (N, 2 or 3), widened by ``margin`` px and clipped."""
+        size = np.array(image.shape[1::-1])
+        low = np.clip(points[:, :2].min(axis=0) - margin, 0, size - 1).astype(int)
+        high = np.clip(np.ceil(points[:, :2].max(axis=0) + margin), low + 1, size).astype(int)
+        return cls(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -62,7 +79,7 @@ class Light:
     grey: bool
 
 
-def measure(image: Image, face: Face, window: Window, rng: np.random.Generator) -> Light:
+def measure(image: Image, face: Face, window: Window, rng: Random) -> Light:
     """The light on a face.
 
     Args:
@@ -72,30 +89,27 @@ def measure(image: Image, face: Face, window: Window, rng: np.random.Generator) 
         rng: varies what cannot be measured.
     """
     picture = window.of(image).astype(np.float64) / 255
-    grey = picture @ (0.114, 0.587, 0.299)
+    grey = picture @ LUMA
     hull = _hull(face, window)
     colors = _samples(image, face)
     skin = np.median(colors[list(SKIN)], axis=0)
-    luma = colors @ (0.114, 0.587, 0.299)
     flat = picture.reshape(-1, 3)
-    no_colors = bool(np.ptp(flat, axis=1).mean() < 0.012)
-    around = float(np.percentile(grey, 97))
-    level = 0.5 * around + 0.5 * (float(skin @ (0.114, 0.587, 0.299)) * 1.35 + 0.1)
+    level = 0.5 * float(np.percentile(grey, 97)) + 0.5 * (float(skin @ LUMA) * 1.35 + 0.1)
     level = float(np.clip(level * rng.uniform(0.97, 1.15), min(skin.max() * 1.05, 0.9), 1.05))
     bright = flat[grey.ravel() >= np.percentile(grey, 90)].mean(axis=0)
     cast = (bright / max(bright.mean(), 1e-3)) ** 0.35
     return Light(
-        direction=_direction(face, luma),
+        direction=_direction(face, colors @ LUMA),
         white=np.clip(level * cast, 0, 1.05),
         skin=skin,
         shade=_shade(grey, hull),
         blur=_softness(grey, hull, face.height),
         grain=_noise(grey, hull),
-        grey=no_colors,
+        grey=bool(np.ptp(flat, axis=1).mean() < 0.012),
     )
 
 
-def blurred(values: AnyMap, sigma: float) -> AnyMap:
+def blurred(values: Map, sigma: float) -> Map:
     """An array (H, W), blurred by ``sigma`` px, on fewer pixels where that is much."""
     few = max(1, int(sigma / 3))
     if few == 1:
@@ -119,8 +133,7 @@ def _samples(image: Image, face: Face) -> Floats:
     height, width = image.shape[:2]
     low = np.clip(face.points[:, :2].min(axis=0) - 2, 0, (width - 1, height - 1)).astype(int)
     high = np.clip(face.points[:, :2].max(axis=0) + 3, low + 1, (width, height)).astype(int)
-    part = image[low[1] : high[1], low[0] : high[0]]
-    soft = cv2.GaussianBlur(part, (0, 0), 0.02 * face.height + 0.3)
+    soft = cv2.GaussianBlur(image[low[1] : high[1], low[0] : high[0]], (0, 0), 0.02 * face.height + 0.3)
     at = np.clip(np.rint(face.points[:, :2]).astype(int) - low, 0, high - low - 1)
     return np.asarray(soft[at[:, 1], at[:, 0]], np.float64) / 255
 

@@ -1,29 +1,27 @@
-"""What happens to one picture: which of its faces are treated, and how."""
+"""What happens to one picture: which of its bare faces are drawn on, and how."""
 
 from __future__ import annotations
 
 import zlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from detector.data.voc import Box
 from detector.detections import CLASSES
-from detector.labelling.bare_faces import Rules, find
-from detector.labelling.confusers import CONFUSERS, add_confuser
+from detector.labelling.bare_faces import MIN_SIDE, find
+from detector.labelling.canvas import Drawn
+from detector.labelling.confusers import CONFUSERS
 from detector.labelling.cuts import Worn
-from detector.labelling.drawn_masks import STYLES, WORN_WRONGLY, Drawn, add_mask
+from detector.labelling.drawn_masks import STYLES, add_mask
 from detector.labelling.landmarks import Corners, Face, FaceMesh, Floats
 from detector.media.images import Image
 
-__all__ = ["WORN_BADLY_BY_NAME", "Plan", "Treated", "Wishes", "plan", "treat"]
+__all__ = ["Options", "Treated", "treat"]
 
-WITH_MASK, WITHOUT_MASK = CLASSES
-
-WORN_BADLY_BY_NAME = ("incorrect", "improper", "wrong")
-"""Parts of class names of faces that wear a mask, though not as they should: these are not bare."""
+WORN_WRONGLY: tuple[Worn, ...] = ("under_nose", "on_chin")
 
 CHANCES = {"hand": 4, "cup": 3, "scarf": 2, "bandana": 1}
 """How often each confuser is taken: the more it looks like a mask, the less, or real cloth masks would be doubted."""
@@ -39,7 +37,7 @@ LEAST_COVER = 0.75
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Options:
     """What the user wants.
 
     Args:
@@ -49,7 +47,7 @@ class Wishes:
         styles: of the masks, see :data:`STYLES`.
         kinds: of the confusers, see :data:`CONFUSERS`.
         seed: another number, other choices.
-        rules: which faces can be treated.
+        min_side: faces whose shorter side is under this are left as they are, px.
     """
 
     share: float = 0.8
@@ -58,12 +56,12 @@ class Wishes:
     styles: tuple[str, ...] = tuple(STYLES)
     kinds: tuple[str, ...] = tuple(CONFUSERS)
     seed: int = 0
-    rules: Rules = field(default_factory=Rules)
+    min_side: float = MIN_SIDE
 
 
 @dataclass(frozen=True)
 class Treated:
-    """What is done to one face.
+    """What was done to one face.
 
     Args:
         index: of its box in the picture's annotation, from 0.
@@ -81,99 +79,63 @@ class Treated:
     after: Box
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What is to be done in one picture.
-
-    Args:
-        faces: index of the box, its landmarks and the seed of its drawing.
-        untouched: how many bare faces are left as they are, for each reason.
-    """
-
-    faces: tuple[tuple[int, Face, tuple[int, ...]], ...]
-    untouched: Counter[str]
-
-
-def plan(image: Image, boxes: Sequence[Box], bare: Sequence[int], title: str, mesh: FaceMesh, wishes: Wishes) -> Plan:
-    """Choose the faces of a picture that are treated.
-
-    Args:
-        image: BGR uint8 (H, W, 3).
-        boxes: all labelled faces.
-        bare: indices of the bare ones among them.
-        title: of the picture: its name, on which the random choices depend, and not on the other pictures.
-        mesh: finds landmarks.
-        wishes: what the user wants.
-    """
-    faces, untouched = [], Counter[str]()
-    corners = np.array([_ordered(box) for box in boxes], np.float64).reshape(-1, 4)
-    for index in bare:
-        key = (wishes.seed, zlib.crc32(title.encode()), index)
-        found = find(mesh, image, _ordered(boxes[index]), np.delete(corners, index, axis=0), wishes.rules)
-        if isinstance(found, str):
-            untouched[found] += 1
-        elif np.random.default_rng(key).random() >= wishes.share:
-            untouched["not chosen (--share)"] += 1
-        else:
-            faces.append((index, found, key))
-    return Plan(tuple(faces), untouched)
-
-
 def treat(
-    image: Image, boxes: Sequence[Box], chosen: Plan, wishes: Wishes
+    image: Image, title: str, boxes: Sequence[Box], bare: Sequence[int], mesh: FaceMesh, options: Options
 ) -> tuple[Image, list[Treated], Counter[str]]:
-    """Draw onto the faces that :func:`plan` chose.
+    """Draw onto bare faces of a picture.
 
     Args:
         image: BGR uint8 (H, W, 3); not changed.
+        title: of the picture: its name, on which the random choices depend, and not on the other pictures.
         boxes: all labelled faces.
-        chosen: what to do.
-        wishes: what the user wants.
+        bare: indices of the bare ones among them.
+        mesh: finds landmarks.
+        options: what the user wants.
 
     Returns:
-        The new picture, what was done, and why some faces were left as they are after all.
+        The new picture, what was done, and why how many faces were left as they are.
     """
-    picture, done, untouched = image.copy(), [], Counter[str]()
-    for index, face, key in chosen.faces:
-        others = np.array([_ordered(box) for i, box in enumerate(boxes) if i != index], np.float64).reshape(-1, 4)
-        outcome = _treat_face(picture, boxes[index], index, face, others, np.random.default_rng([*key, 1]), wishes)
-        if outcome is None:
-            untouched["nothing fits without hiding another face, or it does not hide the mouth"] += 1
-        else:
-            picture, treated = outcome
+    picture, done, untouched = image, [], Counter[str]()
+    corners = np.array([_ordered(box) for box in boxes], np.float64).reshape(-1, 4)
+    for index in bare:
+        key = (options.seed, zlib.crc32(title.encode()), index)
+        others = np.delete(corners, index, axis=0)
+        face = find(mesh, image, _ordered(boxes[index]), others, options.min_side)
+        if isinstance(face, str):
+            untouched[face] += 1
+        elif np.random.default_rng(key).random() >= options.share:
+            untouched["not chosen (--share)"] += 1
+        elif drawn := _draw(picture, boxes[index], index, face, others, np.random.default_rng([*key, 1]), options):
+            picture, treated = drawn
             done.append(treated)
+        else:
+            untouched["nothing fits without hiding another face, or it does not hide the mouth"] += 1
     return picture, done, untouched
 
 
-def _treat_face(
-    image: Image, box: Box, index: int, face: Face, others: Floats, rng: np.random.Generator, wishes: Wishes
+def _draw(
+    image: Image, box: Box, index: int, face: Face, others: Floats, rng: np.random.Generator, options: Options
 ) -> tuple[Image, Treated] | None:
-    """The picture with this face treated, or None where that does not work."""
-    kind = _kind(rng, wishes)
-    worn: Worn | None = None
+    """A picture with this face treated, or None where that does not work."""
+    chance = rng.random()
+    wrongly = chance < options.confusers + options.worn_wrongly
+    kind = "confuser" if chance < options.confusers else "worn wrongly" if wrongly else "mask"
     for _ in range(TRIES):
         picture = image.copy()
+        worn: Worn | None = None
         if kind == "confuser":
-            chances = np.array([CHANCES[name] for name in wishes.kinds])
-            what, name = str(rng.choice(wishes.kinds, p=chances / chances.sum())), WITHOUT_MASK
-            drawn = add_confuser(picture, face, what, rng)
+            chances = np.array([CHANCES[name] for name in options.kinds])
+            what = str(rng.choice(options.kinds, p=chances / chances.sum()))
+            drawn = CONFUSERS[what](picture, face, rng)
         else:
-            what = str(rng.choice(wishes.styles))
+            what = str(rng.choice(options.styles))
             worn = "properly" if kind == "mask" else WORN_WRONGLY[int(rng.integers(len(WORN_WRONGLY)))]
-            name = WITH_MASK if kind == "mask" else WITHOUT_MASK
             drawn = add_mask(picture, face, what, worn, rng)
         hides = kind == "worn wrongly" or drawn.covered >= LEAST_COVER
         if hides and not _hides_others(picture, image, others):
-            after = box if kind == "confuser" else _grown(box, drawn, image)
-            return picture, Treated(index, kind, what, worn or "", box, replace(after, name=name))
+            after = replace(_grown(box, drawn, image) if worn else box, name=CLASSES[kind != "mask"])
+            return picture, Treated(index, kind, what, worn or "", box, after)
     return None
-
-
-def _kind(rng: np.random.Generator, wishes: Wishes) -> str:
-    draw = rng.random()
-    if draw < wishes.confusers:
-        return "confuser"
-    return "worn wrongly" if draw < wishes.confusers + wishes.worn_wrongly else "mask"
 
 
 def _hides_others(picture: Image, image: Image, others: Floats) -> bool:

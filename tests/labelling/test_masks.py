@@ -174,7 +174,7 @@ def test_a_part_without_pictures_and_a_picture_that_cannot_be_read_are_named(
 ) -> None:
     split = ["--split", str(SAMPLE / "split.csv"), "--part", "test"]
     assert masks.main(["--out", str(tmp_path / "out"), *split]) == 2
-    assert "no labelled picture is left in 'test': check --split" in capsys.readouterr().err
+    assert "no image is in --part test: it has train, val" in capsys.readouterr().err
     (one / "images" / "d.jpg").write_bytes(b"no image")
     label = voc.Annotation("d.jpg", "images", (100, 100), (voc.Box("face", 10, 10, 90, 90),))
     voc.write(one / "annotations" / "d.xml", label)
@@ -195,13 +195,13 @@ def test_a_face_whose_landmarks_are_nonsense_is_left_as_it_is() -> None:
     mesh = landmarks.FaceMesh()
     coffee = images.read(SAMPLE / "images" / "no_face_coffee.jpg")
     nobody = np.zeros((0, 4))
-    assert bare_faces.find(mesh, coffee, (80, 40, 240, 200), nobody, bare_faces.Rules()) == "no landmarks found"
+    assert bare_faces.find(mesh, coffee, (80, 40, 240, 200), nobody) == "no landmarks found"
     picture = images.read(SAMPLE / "images" / "collins_bare.jpg")
     box = voc.read(SAMPLE / "annotations" / "collins_bare.xml").boxes[0].xyxy
-    assert not isinstance(bare_faces.find(mesh, picture, box, nobody, bare_faces.Rules()), str)
-    assert bare_faces.find(mesh, picture, box, np.array([box]), bare_faces.Rules()) == "another face is in its way"
+    assert not isinstance(bare_faces.find(mesh, picture, box, nobody), str)
+    assert bare_faces.find(mesh, picture, box, np.array([box])) == "another face is in its way"
     cut = np.ascontiguousarray(picture[: int(box[1] + 0.6 * (box[3] - box[1]))])
-    assert isinstance(bare_faces.find(mesh, cut, box, nobody, bare_faces.Rules()), str)
+    assert isinstance(bare_faces.find(mesh, cut, box, nobody), str)
 
 
 def test_a_face_with_a_mask_on_it_is_not_taken_for_a_bare_one(one: Path, tmp_path: Path) -> None:
