@@ -17,17 +17,11 @@ from detector import _cli
 from detector.detections import CLASSES, Detections
 from detector.errors import OutputError
 from detector.media import images
-from detector.media.sinks import (
-    Annotator,
-    CsvSink,
-    ImageSink,
-    JsonLinesSink,
-    Sink,
-    VideoSink,
-    WindowSink,
-)
-from detector.media.sources import Frame, Source, open_source
-from detector.media.stills import StillSource
+from detector.media.encode import VideoSink
+from detector.media.frames import Frame, Source, StillSource
+from detector.media.records import CsvSink, JsonLinesSink
+from detector.media.sinks import Annotator, ImageSink, Sink, WindowSink
+from detector.media.sources import open_source
 
 __all__ = ["Summary", "main", "run"]
 

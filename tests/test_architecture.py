@@ -27,7 +27,7 @@ COMMANDS = {
     "__main__",
     "__init__",
 }
-IMAGE_PARTS = ("header", "facts", "formats", "jpeg2000", "limits")
+IMAGE_PARTS = ("header", "formats", "limits")
 LAYERS = [  # each may import those above it, and its own part
     {"errors", "defaults", "_heap", "boxes"},
     {"staging"},

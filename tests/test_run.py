@@ -19,7 +19,7 @@ from detector import run as run_module
 from detector.detections import Detections
 from detector.engines import load_engine
 from detector.media import images
-from detector.media.sources import Frame
+from detector.media.frames import Frame
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data" / "images"

@@ -18,7 +18,7 @@ from detector.data.sample import Sample
 from detector.data.yolo import DATA_YAML, TRAINABLE, format_labels
 from detector.errors import OutputError
 from detector.files import new_folder
-from detector.media.image_header import read_header
+from detector.media.images import header_of
 
 __all__ = ["check_replaceable", "is_trainable", "output_names", "write"]
 
@@ -131,8 +131,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 
 def _is_upright(image: Path) -> bool:
-    with image.open("rb") as file:
-        return read_header(file).orientation == 1
+    return header_of(image).orientation == 1
 
 
 def _label_name(image: str) -> str:

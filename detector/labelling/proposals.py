@@ -10,8 +10,7 @@ import numpy.typing as npt
 
 from detector.data import voc
 from detector.detections import Detections
-from detector.errors import SourceError
-from detector.media.image_header import read_header
+from detector.media.images import header_of
 
 __all__ = ["FLOOR", "Proposal", "propose", "shown_otherwise", "to_annotation"]
 
@@ -82,11 +81,7 @@ def shown_otherwise(image: Path) -> str | None:
     """
     if image.suffix.lower() not in LABELIMG_SUFFIXES:
         return f"LabelImg does not list {image.suffix} files: save it as JPEG or PNG"
-    try:
-        with image.open("rb") as file:
-            header = read_header(file)
-    except OSError as error:
-        raise SourceError(f"{image}: cannot be read ({error.strerror}): check the file and its permissions") from error
+    header = header_of(image)
     if header.format in {"png", "webp"} and header.orientation != 1:
         return "LabelImg does not turn it as its EXIF orientation says: save it upright"
     return None

@@ -18,7 +18,7 @@ from detector.errors import OutputError
 from detector.media.frames import POLL_S, Frame
 from detector.media.growing import GrowingFile, Pieces
 from detector.media.images import Image
-from detector.media.outputs import Annotator, Sink
+from detector.media.sinks import Annotator, Sink
 
 if TYPE_CHECKING:
     from av.container import OutputContainer

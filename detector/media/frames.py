@@ -1,21 +1,26 @@
-"""What every source has in common: the frame it yields, its context, and reading ahead."""
+"""What every source has in common: the frame it yields, its context, and reading ahead; and still images."""
 
 from __future__ import annotations
 
+import logging
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Generic, TypeVar
 
 from detector.errors import SourceError
-from detector.media.images import Image
+from detector.media import images
 
-__all__ = ["CLOSE_S", "POLL_S", "Frame", "ReadAhead", "Source"]
+__all__ = ["CLOSE_S", "POLL_S", "Frame", "ReadAhead", "Source", "StillSource"]
+
+log = logging.getLogger(__name__)
 
 CLOSE_S = 2.0
 """Closing waits this many seconds for a thread that is blocked in a read, then leaves it to end by itself."""
@@ -23,6 +28,7 @@ CLOSE_S = 2.0
 POLL_S = 0.2
 """Waits are cut into pieces of this length: a lock that is waited for cannot be interrupted by Ctrl-C under Windows."""
 
+STILLS_AHEAD = 2  # pictures decoded before they are asked for
 AHEAD_BYTES = 64 << 20  # that wait at most: two frames of 4K video
 
 T = TypeVar("T")
@@ -40,7 +46,7 @@ class Frame:
         name: the file, camera or stream the picture is from.
     """
 
-    image: Image
+    image: images.Image
     index: int
     time: float | None
     name: str
@@ -94,9 +100,7 @@ class ReadAhead(Generic[T]):
     """
 
     def __init__(self, items: Generator[T, None, None], depth: int, weigh: Callable[[T], int] = lambda _: 0) -> None:
-        self._items = items
-        self._depth = depth
-        self._weigh = weigh
+        self._items, self._depth, self._weigh = items, depth, weigh
         self._waiting: deque[tuple[T | None, BaseException | None, int]] = deque()
         self._changed = threading.Condition()
         self._stopped = threading.Event()
@@ -107,7 +111,18 @@ class ReadAhead(Generic[T]):
             return  # read once already
         self._thread.start()
         try:
-            while (item := self._get()) is not None:
+            while True:
+                with self._changed:
+                    while not self._waiting and not self._stopped.is_set():
+                        self._changed.wait(POLL_S)
+                    if self._stopped.is_set():
+                        return
+                    item, error, _ = self._waiting.popleft()
+                    self._changed.notify_all()
+                if error is not None:
+                    raise error
+                if item is None:
+                    return
                 yield item
         finally:
             self.close()
@@ -120,18 +135,21 @@ class ReadAhead(Generic[T]):
         return not self._thread.is_alive()
 
     def _fill(self) -> None:
+        end: BaseException | None = None
         try:
             with closing(self._items):
                 for item in self._items:
                     if not self._put(item, None, self._weigh(item)):
                         return
-            self._put(None, None, 0)
         except BaseException as error:  # noqa: BLE001, RUF100 - handed over to the thread that takes the items
-            self._put(None, error, 0)
+            end = error
+        self._put(None, end, 0)
 
     def _put(self, item: T | None, error: BaseException | None, weight: int) -> bool:
         with self._changed:
-            while len(self._waiting) >= self._depth or (self._waiting and weight + self._taken() > AHEAD_BYTES):
+            while len(self._waiting) >= self._depth or (
+                self._waiting and weight + sum(waiting[2] for waiting in self._waiting) > AHEAD_BYTES
+            ):
                 if self._stopped.is_set():
                     return False
                 self._changed.wait(POLL_S)
@@ -139,19 +157,51 @@ class ReadAhead(Generic[T]):
             self._changed.notify_all()
         return not self._stopped.is_set()
 
-    def _taken(self) -> int:
-        return sum(weight for _, _, weight in self._waiting)
 
-    def _get(self) -> T | None:
-        with self._changed:
-            while not self._waiting:
-                if self._stopped.is_set():
-                    return None
-                self._changed.wait(POLL_S)
-            item, error, _ = self._waiting.popleft()
-            self._changed.notify_all()
-        if self._stopped.is_set():
-            return None
-        if error is not None:
-            raise error
-        return item
+class StillSource(Source):
+    """Still images one after the other; a file is decoded while the one before it is worked on.
+
+    Args:
+        name: what the user called the whole.
+        pictures: (name, function that decodes it) of each image.
+        tolerant: pass over what cannot be read, log it and keep it in ``failures``; otherwise it is raised.
+    """
+
+    def __init__(
+        self, name: str, pictures: Sequence[tuple[str, Callable[[], images.Image]]], *, tolerant: bool
+    ) -> None:
+        super().__init__(name, length=len(pictures))
+        self._pictures = pictures
+        self._tolerant = tolerant
+        self._frames = ReadAhead(self._decode(), STILLS_AHEAD, lambda frame: frame.image.nbytes)
+
+    @classmethod
+    def of_files(cls, name: str, paths: Sequence[Path], *, tolerant: bool) -> StillSource:
+        """The image files ``paths``."""
+        return cls(name, [(str(path), partial(images.read, path)) for path in paths], tolerant=tolerant)
+
+    @classmethod
+    def of_bytes(cls, name: str, data: bytes) -> StillSource:
+        """One image that is in memory as a file's bytes."""
+        return cls(name, [(name, partial(images.decode, data, name))], tolerant=False)
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self._frames)
+
+    def close(self) -> None:
+        """Stop reading ahead."""
+        self._frames.close()
+
+    def _decode(self) -> Generator[Frame, None, None]:
+        index = 0
+        for name, load in self._pictures:
+            try:
+                image = load()
+            except SourceError as error:
+                if not self._tolerant:
+                    raise
+                log.warning("%s", error)
+                self.failures.append(error)
+                continue
+            yield Frame(image, index, None, name)
+            index += 1

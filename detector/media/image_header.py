@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
-from detector.media.image_facts import MAX_PARTS, PNG_NEEDED, ImageHeader, length_of, orientation_of
-from detector.media.image_formats import read_bmp, read_gif, read_pnm, read_tiff
-from detector.media.image_jpeg2000 import read_jpeg2000
+from detector.media.image_formats import read_bmp, read_gif, read_jpeg2000, read_pnm, read_tiff
+from detector.media.image_limits import MAX_PARTS, PNG_NEEDED, ImageHeader, length_of, orientation_of
 
 __all__ = ["ImageHeader", "read_header"]
 

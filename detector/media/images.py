@@ -17,7 +17,7 @@ import numpy.typing as npt
 from detector.errors import OutputError, SourceError
 from detector.files import write_file
 from detector.media.image_header import read_header
-from detector.media.image_limits import MAX_PIXELS, check, first_picture
+from detector.media.image_limits import MAX_PIXELS, ImageHeader, check, first_picture
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -25,8 +25,8 @@ __all__ = [
     "Image",
     "decode",
     "encode",
+    "header_of",
     "image_size",
-    "is_complete",
     "list_images",
     "read",
     "write",
@@ -51,7 +51,11 @@ def read(path: Path) -> Image:
     Raises:
         SourceError: the file is missing, unreadable, cut short, too large, or not an image.
     """
-    return decode(_read_bytes(path), str(path))
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return decode(data, str(path))
 
 
 def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image:
@@ -88,6 +92,19 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image:
     return _upright(_bgr8(image, name, premultiplied=premultiplied), header.orientation)
 
 
+def header_of(path: Path) -> ImageHeader:
+    """What an image file says of itself before it is decoded.
+
+    Raises:
+        SourceError: the file is missing or unreadable.
+    """
+    try:
+        with path.open("rb") as file:
+            return read_header(file)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
 def image_size(path: Path) -> tuple[int, int]:
     """(width, height) in pixels of the upright image, as :func:`read` would return it.
 
@@ -96,28 +113,11 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         SourceError: the file is missing, unreadable, or not an image.
     """
-    try:
-        with path.open("rb") as file:
-            header = read_header(file)
-    except OSError as error:
-        raise SourceError(_unreadable(path, error)) from error
+    header = header_of(path)
     if header.format in {"jpeg", "png"} and header.upright_size and all(header.upright_size):
         return header.upright_size
     height, width = read(path).shape[:2]
     return width, height
-
-
-def is_complete(path: Path) -> bool:
-    """Whether the end of a JPEG, PNG or WebP file is there; True for other formats. Does not decode.
-
-    Raises:
-        SourceError: the file is missing or unreadable.
-    """
-    try:
-        with path.open("rb") as file:
-            return read_header(file).complete
-    except OSError as error:
-        raise SourceError(_unreadable(path, error)) from error
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -129,7 +129,7 @@ def list_images(folder: Path) -> list[Path]:
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        raise SourceError(_unreadable(folder, error)) from error
+        raise _unreadable(folder, error) from error
     return [p for p in entries if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()]
 
 
@@ -165,16 +165,9 @@ def write(path: Path, image: Image, quality: int = 95) -> None:
     write_file(path, encode(image, path.suffix, quality), replace=True)
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceError(_unreadable(path, error)) from error
-
-
-def _unreadable(path: Path, error: OSError) -> str:
+def _unreadable(path: Path, error: OSError) -> SourceError:
     remedy = "check the name" if isinstance(error, FileNotFoundError) else "check the file and its permissions"
-    return f"{path}: cannot be read ({error.strerror}): {remedy}"
+    return SourceError(f"{path}: cannot be read ({error.strerror}): {remedy}")
 
 
 def _bgr8(image: npt.NDArray[np.integer[Any] | np.floating[Any]], name: str, *, premultiplied: bool) -> Image:
@@ -209,15 +202,10 @@ def _on_white(image: npt.NDArray[np.integer[Any] | np.floating[Any]], *, premult
 
 def _upright(image: Image, orientation: int) -> Image:
     """Undo an EXIF orientation: 2 to 4 are a mirror and half turns, 5 to 8 stand on their side."""
-    turns = {3: cv2.ROTATE_180, 6: cv2.ROTATE_90_CLOCKWISE, 8: cv2.ROTATE_90_COUNTERCLOCKWISE}
-    if orientation in turns:
-        image = cv2.rotate(image, turns[orientation]).astype(np.uint8, copy=False)
-    elif orientation >= 5:
+    if orientation >= 5:
         image = cv2.transpose(image).astype(np.uint8, copy=False)
-        image = cv2.rotate(image, cv2.ROTATE_180).astype(np.uint8, copy=False) if orientation == 7 else image
-    elif orientation > 1:
-        image = cv2.flip(image, 1 if orientation == 2 else 0).astype(np.uint8, copy=False)
-    return image
+    mirror = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
+    return image if mirror is None else cv2.flip(image, mirror).astype(np.uint8, copy=False)
 
 
 def _reason(error: cv2.error) -> str:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from detector.errors import SourceError
-from detector.media.image_facts import MAX_PARTS
+from detector.media.image_limits import MAX_PARTS
 
 __all__ = ["MAX_FRAMES", "Head", "claimed_frames"]
 

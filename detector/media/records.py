@@ -8,52 +8,29 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TextIO, TypedDict
+from typing import TextIO
 
 from detector.detections import Detections
 from detector.errors import OutputError
 from detector.media.frames import Frame
 from detector.media.growing import GrowingFile
-from detector.media.outputs import Sink
+from detector.media.sinks import Sink
 
-__all__ = ["CsvSink", "JsonLinesSink", "Row", "rows"]
+__all__ = ["CsvSink", "JsonLinesSink", "rows"]
 
-Row = TypedDict(
-    "Row",
-    {
-        "source": str,
-        "frame": int,
-        "time": "float | None",
-        "class": str,
-        "confidence": float,
-        "x1": float,
-        "y1": float,
-        "x2": float,
-        "y2": float,
-    },
-)
-"""One face: where it is from, its class, and its box in pixels of the upright image."""
+COLUMNS = ("source", "frame", "time", "class", "confidence", "x1", "y1", "x2", "y2")
+
+Row = dict[str, str | int | float | None]
+"""One face under :data:`COLUMNS`: where it is from, its class, and its box in pixels of the upright image."""
 
 
 def rows(frame: Frame, detections: Detections) -> list[Row]:
     """The faces of one frame as plain values: boxes to 0.01 pixel, confidences to 0.0001, times to 1 µs."""
-    time = _rounded(frame.time)
-    result: list[Row] = []
-    for box, confidence, name in detections:
-        x1, y1, x2, y2 = (round(value, 2) for value in box)
-        row: Row = {
-            "source": frame.name,
-            "frame": frame.index,
-            "time": time,
-            "class": name,
-            "confidence": round(confidence, 4),
-            "x1": x1,
-            "y1": y1,
-            "x2": x2,
-            "y2": y2,
-        }
-        result.append(row)
-    return result
+    where = (frame.name, frame.index, _rounded(frame.time))
+    return [
+        dict(zip(COLUMNS, (*where, name, round(confidence, 4), *(round(value, 2) for value in box)), strict=True))
+        for box, confidence, name in detections
+    ]
 
 
 class _TextSink(Sink):
@@ -106,11 +83,7 @@ class JsonLinesSink(_TextSink):
         """Write one line, also for a frame without faces."""
         height, width = frame.image.shape[:2]
         faces = [
-            {
-                "box": [row["x1"], row["y1"], row["x2"], row["y2"]],
-                "confidence": row["confidence"],
-                "class": row["class"],
-            }
+            {"box": [row[corner] for corner in COLUMNS[-4:]], "confidence": row["confidence"], "class": row["class"]}
             for row in rows(frame, detections)
         ]
         record = {
@@ -129,12 +102,12 @@ class CsvSink(_TextSink):
 
     def __init__(self, target: Path | str) -> None:
         super().__init__(target)
-        self._emit(",".join(Row.__annotations__) + "\n")
+        self._emit(",".join(COLUMNS) + "\n")
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Write the faces of one frame."""
         text = io.StringIO()
-        csv.DictWriter(text, list(Row.__annotations__), lineterminator="\n").writerows(rows(frame, detections))
+        csv.DictWriter(text, COLUMNS, lineterminator="\n").writerows(rows(frame, detections))
         self._emit(text.getvalue())
 
 

@@ -9,12 +9,10 @@ import sys
 from pathlib import Path
 
 from detector.errors import SourceError
-from detector.media.frames import Frame, Source
-from detector.media.image_header import read_header
-from detector.media.images import IMAGE_SUFFIXES, list_images
-from detector.media.stills import StillSource
+from detector.media.frames import Source, StillSource
+from detector.media.images import IMAGE_SUFFIXES, header_of, list_images
 
-__all__ = ["Frame", "Source", "open_source"]
+__all__ = ["open_source"]
 
 STREAM_SCHEMES = frozenset({"http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "tcp"})
 
@@ -73,23 +71,12 @@ def _open_stdin() -> Source:
 def _open_file(path: Path, reconnect_limit_s: float) -> Source:
     if path.is_char_device() and (match := re.fullmatch(r"/dev/video(\d+)", str(path.resolve()))):
         return _open_camera(int(match[1]), reconnect_limit_s)
-    if _is_image(path):
+    if path.suffix.lower() in IMAGE_SUFFIXES or header_of(path).format != "other":
         return StillSource.of_files(str(path), [path], tolerant=False)
     from detector.media.video import VideoSource
 
     # "file:" keeps FFmpeg from reading a protocol into a name with a colon.
     return VideoSource(f"file:{path}", str(path))
-
-
-def _is_image(path: Path) -> bool:
-    """By suffix, else by the first bytes: a picture without a suffix is a picture too."""
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return True
-    try:
-        with path.open("rb") as file:
-            return read_header(file).format != "other"
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror}): check its permissions") from error
 
 
 def _open_folder(folder: Path, name: str) -> Source:
@@ -113,10 +100,10 @@ def _open_pattern(pattern: str, name: str, reconnect_limit_s: float) -> Source:
 
 
 def _open_camera(index: int, reconnect_limit_s: float) -> Source:
-    from detector.media.camera import camera_name, open_camera
-    from detector.media.live import LiveSource
+    from detector.media.live import LiveSource, open_camera
 
-    return LiveSource(camera_name(index), lambda: open_camera(index), reconnect_limit_s=reconnect_limit_s)
+    name = f"camera {index}"
+    return LiveSource(name, lambda: open_camera(index, name), reconnect_limit_s=reconnect_limit_s)
 
 
 def _near(path: Path) -> str:

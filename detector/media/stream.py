@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from detector.errors import SourceError
-from detector.media.frames import POLL_S, Source
+from detector.media.frames import POLL_S, Source, StillSource
 from detector.media.image_header import read_header
 from detector.media.images import Image
 from detector.media.live import Connection, LiveSource
-from detector.media.stills import StillSource
 from detector.media.video import MAX_FRAME_PIXELS, REMOTE, VideoSource, bgr_converter, open_container, video_stream
 
 if TYPE_CHECKING:

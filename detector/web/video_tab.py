@@ -17,9 +17,10 @@ import numpy as np
 from detector.detections import Detections
 from detector.errors import DetectorError, OutputError, SourceError
 from detector.evaluation.charts import Chart, draw_chart
+from detector.media.encode import VideoSink
 from detector.media.frames import Frame, Source
-from detector.media.outputs import Annotator
-from detector.media.sinks import CsvSink, VideoSink
+from detector.media.records import CsvSink
+from detector.media.sinks import Annotator
 from detector.media.video import VideoSource
 from detector.web.answers import problem
 from detector.web.engine_pool import EnginePool, filter_detections

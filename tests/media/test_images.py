@@ -161,8 +161,8 @@ def test_a_file_that_is_cut_short_is_refused_by_name(tmp_path: Path, suffix: str
     whole = saved(tmp_path / f"whole{suffix}", encoded(suffix, noise))
     data = whole.read_bytes()
     short = saved(tmp_path / f"short{suffix}", data[: int(len(data) * share)])
-    assert images.is_complete(whole)
-    assert not images.is_complete(short)
+    assert images.header_of(whole).complete
+    assert not images.header_of(short).complete
     with pytest.raises(SourceError, match=rf"short\{suffix}: the file is cut short \(\d+ bytes, .* copy it again$"):
         images.read(short)
 
@@ -176,7 +176,7 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_the_photo() -> None:
 
 def test_bytes_after_the_end_of_a_photo_are_no_fault(tmp_path: Path) -> None:
     path = saved(tmp_path / "motion.jpg", jpeg(quarters()) + bytes(100_000))
-    assert images.is_complete(path)
+    assert images.header_of(path).complete
     assert images.read(path).shape == (40, 60, 3)
 
 
@@ -227,7 +227,7 @@ def test_the_size_of_other_formats_comes_from_their_pixels(tmp_path: Path) -> No
 
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
-    for call in (images.read, images.image_size, images.is_complete):
+    for call in (images.read, images.image_size, images.header_of):
         with pytest.raises(
             SourceError, match=r"none\.jpg: cannot be read \(No such file or directory\): check the name"
         ):

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from detector.errors import SourceError
-from detector.media.camera import Camera as CaptureDevice
 from detector.media.images import Image
+from detector.media.live import Camera as CaptureDevice
 from detector.media.live import Connection, LiveSource
 from detector.media.sources import open_source
 from detector.media.stream import without_password

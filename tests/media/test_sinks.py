@@ -22,17 +22,11 @@ import pytest
 from detector.detections import Detections
 from detector.errors import OutputError
 from detector.media import images
+from detector.media.encode import VideoSink
 from detector.media.frames import Frame
 from detector.media.growing import GrowingFile, Pieces
-from detector.media.sinks import (
-    Annotator,
-    CsvSink,
-    ImageSink,
-    JsonLinesSink,
-    Sink,
-    VideoSink,
-    rows,
-)
+from detector.media.records import CsvSink, JsonLinesSink, rows
+from detector.media.sinks import Annotator, ImageSink, Sink
 from tests.media.makers import grey, quarters
 
 NTSC = Fraction(30000, 1001)
@@ -137,7 +131,7 @@ from fractions import Fraction
 from pathlib import Path
 from detector.detections import Detections
 from detector.media.frames import Frame
-from detector.media.sinks import VideoSink
+from detector.media.encode import VideoSink
 image = np.zeros((48, 64, 3), np.uint8)
 try:
     with VideoSink(Path(sys.argv[1]), Fraction(25)) as sink:
@@ -192,7 +186,8 @@ from pathlib import Path
 from detector.detections import Detections
 from detector.errors import OutputError
 from detector.media.frames import Frame
-from detector.media.sinks import CsvSink, JsonLinesSink, VideoSink
+from detector.media.encode import VideoSink
+from detector.media.records import CsvSink, JsonLinesSink
 path, room = Path(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
 rng = np.random.default_rng(0)
@@ -385,7 +380,7 @@ import numpy as np
 from detector.detections import Detections
 from detector.errors import OutputError
 from detector.media.frames import Frame
-from detector.media.sinks import JsonLinesSink
+from detector.media.records import JsonLinesSink
 try:
     with JsonLinesSink("-") as sink:
         for index in range(100_000):

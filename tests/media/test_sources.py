@@ -12,8 +12,8 @@ import pytest
 
 from detector.errors import SourceError
 from detector.media import images
-from detector.media.frames import ReadAhead
-from detector.media.sources import Frame, open_source
+from detector.media.frames import Frame, ReadAhead
+from detector.media.sources import open_source
 from tests.media.makers import grey, grey_index, grey_video, jpeg, quarters
 
 

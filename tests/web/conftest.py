@@ -142,8 +142,8 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from fractions import Fraction
 
     from detector.detections import Detections
+    from detector.media.encode import VideoSink
     from detector.media.frames import Frame
-    from detector.media.sinks import VideoSink
 
     path = tmp_path_factory.mktemp("clip") / "door.mp4"
     faces = images.read(ROOT / "data/images/pair_one_mask.jpg")[:480, :640]

@@ -17,8 +17,8 @@ from detector.detections import Detections
 from detector.engines import Engine, load_engine
 from detector.errors import SourceError
 from detector.media import images
+from detector.media.encode import VideoSink
 from detector.media.frames import Frame
-from detector.media.sinks import VideoSink
 from detector.web import engine_pool
 from detector.web.engine_pool import FLOOR, BusyError, EnginePool, filter_detections
 from detector.web.fields import Upload, read_picture

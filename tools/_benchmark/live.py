@@ -18,7 +18,7 @@ from detector.detections import Detections
 from detector.engines import load_engine
 from detector.media import images
 from detector.media.frames import Frame
-from detector.media.outputs import Sink
+from detector.media.sinks import Sink
 from detector.media.sources import open_source
 from detector.run import run
 

@@ -11,7 +11,7 @@ from detector.data.progress import Progress, silent
 from detector.data.yolo import DATA_YAML, TRAINABLE, YoloSource, label_of, read_source
 from detector.detections import CLASSES
 from detector.errors import TrainingError
-from detector.media.images import is_complete
+from detector.media.images import header_of
 
 __all__ = ["Contents", "adopt", "check_folder", "describe"]
 
@@ -78,7 +78,7 @@ def adopt(data: Path, out: Path, progress: Progress = silent) -> Path:
             for kind in ("images", "labels"):
                 (out / kind / split).mkdir(parents=True)
             for number, image in enumerate(progress(source.images(split), f"copying {split}")):
-                if not is_complete(image):
+                if not header_of(image).complete:
                     raise TrainingError(f"{image}: the image is cut short: copy it again, or take it out")
                 name = f"{number:05d}-{image.name}"  # the same name may occur in several folders
                 shutil.copyfile(image, out / "images" / split / name)
