@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
+import peers
+import val_figures
+from _benchmark import stream_delay
+from _benchmark.engine_speed import agreement
 from detector.detections import Detections
 from detector.media import images
 
@@ -21,13 +23,6 @@ DATA = ROOT.parent / "shared" / "data"
 TOOLS = (*("benchmark", "make_sample", "treated_faces", "val_figures", "voc2yolo", "yolo2voc"),)
 
 
-@pytest.fixture
-def tool(monkeypatch: pytest.MonkeyPatch) -> object:
-    """Import a module of tools/ as its own scripts do."""
-    monkeypatch.syspath_prepend(str(ROOT / "tools"))
-    return importlib.import_module
-
-
 @pytest.mark.parametrize("name", TOOLS)
 def test_each_tool_has_help(name: str) -> None:
     done = subprocess.run(
@@ -36,17 +31,15 @@ def test_each_tool_has_help(name: str) -> None:
     assert "examples:" in done.stdout
 
 
-def test_the_benchmarks_clock_survives_a_jpeg(tool: type[ModuleType]) -> None:
-    live = tool("_benchmark.live")
+def test_the_benchmarks_clock_survives_a_jpeg() -> None:
     frame = images.read(SAMPLE / "collins_bare.jpg")
     for moment in (time.time(), 1_900_000_000.123, 1_763_000_000.0):
-        live.draw_clock(frame, moment)
+        stream_delay.draw_clock(frame, moment)
         received = images.decode(images.encode(frame, ".jpg"), "frame")
-        assert live.read_clock(received, moment + 3) == pytest.approx(moment, abs=0.0011)
+        assert stream_delay.read_clock(received, moment + 3) == pytest.approx(moment, abs=0.0011)
 
 
-def test_a_disagreement_is_counted_on_both_sides(tool: type[ModuleType]) -> None:
-    agreement = tool("_benchmark.engine")._agreement
+def test_a_disagreement_is_counted_on_both_sides() -> None:
     box = np.array([[0, 0, 10, 10]], np.float32)
     one = Detections(box, np.array([0.9], np.float32), np.array([0]))
     assert agreement(one, one) == (2, 2)
@@ -59,8 +52,8 @@ def test_a_disagreement_is_counted_on_both_sides(tool: type[ModuleType]) -> None
     assert agreement(one, Detections.empty()) == (0, 1)
 
 
-def test_the_aizoo_peer_has_the_anchors_of_its_file(tool: type[ModuleType]) -> None:
-    anchors = tool("peers")._aizoo_anchors()
+def test_the_aizoo_peer_has_the_anchors_of_its_file() -> None:
+    anchors = peers._aizoo_anchors()
     assert anchors.shape == (5972, 4)
     np.testing.assert_allclose(anchors[0], [0.5 / 33, 0.5 / 33, 0.04, 0.04], rtol=1e-5)
     np.testing.assert_allclose(anchors[-1], [2.5 / 3, 2.5 / 3, 0.64 * 0.42**0.5, 0.64 / 0.42**0.5], rtol=1e-5)
@@ -69,10 +62,9 @@ def test_the_aizoo_peer_has_the_anchors_of_its_file(tool: type[ModuleType]) -> N
 @pytest.mark.shared
 @pytest.mark.skipif(not DATA.is_dir(), reason="the real photographs are not beside this clone (see CONTRIBUTING.md)")
 def test_the_shipped_network_reaches_its_published_precision(
-    tool: type[ModuleType], capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    figures = tool("val_figures")
-    assert figures.main(["--data", str(DATA), "--sets", "kaggle", "ilc"]) == 0
+    assert val_figures.main(["--data", str(DATA), "--sets", "kaggle", "ilc"]) == 0
     headline = capsys.readouterr().out.strip().splitlines()[-1]
     assert float(headline.rpartition(": ")[2]) >= PUBLISHED - 0.005
 

@@ -5,16 +5,26 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
-from _benchmark.timing import Ratio, machine
-from detector import _cli
+from _benchmark.ratios import ROOT, Settings, machine
+from detector import cli
+from detector.cli.flags import add_flags, positive
 from detector.engines import default_weights
 from detector.engines.session import available_threads
 
-ROOT = Path(__file__).resolve().parents[1]
-PARTS = ("frame", "overhead", "process", "parity", "labels", "train", "stream", "page")
+PARTS = {
+    "frame": "engine_speed.speed",
+    "overhead": "engine_speed.overhead",
+    "process": "engine_speed.whole_process",
+    "parity": "engine_speed.parity",
+    "labels": "conversion_speed.convert",
+    "train": "training_speed.epochs",
+    "stream": "stream_delay.stream_delay",
+    "page": "demo_load.page",
+}
 NEED_DATA = ("parity", "labels", "train")
 
 EXAMPLES = """\
@@ -36,85 +46,47 @@ processor blur it.
 """
 
 
-def measure(part: str, args: argparse.Namespace) -> Iterator[Ratio]:
-    """The lines of one part."""
-    # Imported here: ultralytics and torch take seconds, and the process part must not have them in memory.
-    threads = args.threads or available_threads()
-    if part == "frame":
-        from _benchmark.engine import speed
-
-        yield from speed(args.weights, args.checkpoint, args.picture, args.rounds, threads)
-    elif part == "overhead":
-        from _benchmark.engine import overhead
-
-        yield overhead(args.weights, args.picture, args.rounds, threads)
-    elif part == "process":
-        from _benchmark.process import whole_process
-
-        yield from whole_process(args.weights, args.picture, max(args.rounds // 15, 3))
-    elif part == "parity":
-        from _benchmark.engine import parity
-
-        yield parity(args.weights, args.data)
-    elif part == "labels":
-        from _benchmark.labels import convert
-
-        yield convert(args.data)
-    elif part == "train":
-        from _benchmark.training import epochs
-
-        yield from epochs(args.checkpoint, args.data, args.train_images, args.train_epochs, 416)
-    elif part == "page":
-        from _benchmark.page import crowd, webcam
-
-        yield from crowd(args.picture)
-        yield from webcam(args.picture)
-    else:
-        from _benchmark.live import stream_delay
-
-        yield from stream_delay(args.weights, args.picture, args.seconds, threads)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code, 1 where a promise is not kept."""
-    parser = _cli.make_parser("tools/benchmark.py", "Measure ratios side by side.", EXAMPLES)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="what to measure (default: all)")
-    parser.add_argument(
-        "--data", type=Path, metavar="FOLDER", help="real photographs, as tools/val_figures.py reads them"
-    )
-    parser.add_argument("--weights", type=Path, default=default_weights(), metavar="FILE", help="our ONNX file")
-    parser.add_argument("--checkpoint", type=Path, default=ROOT / "weights" / "mask_detector.pt", metavar="FILE")
-    parser.add_argument(
-        "--picture", type=Path, default=ROOT / "data" / "images" / "video_call_four.jpg", metavar="FILE"
-    )
-    parser.add_argument("--rounds", type=_cli.positive, default=60, help="calls of each side")
-    parser.add_argument("--threads", type=_cli.positive, help="CPU threads of our side (default: the free cores)")
+    parser = cli.make_parser("tools/benchmark.py", "Measure ratios side by side.", EXAMPLES)
+    parser.add_argument("parts", nargs="*", type=_part, metavar="PART", help="what to measure (default: all)")
+    add_flags(parser, "--data", metavar="FOLDER", help="real photographs, as tools/val_figures.py reads them")
+    add_flags(parser, "--weights", default=default_weights(), help="our ONNX file")
+    add_flags(parser, "--threads")
+    pictures = {"checkpoint": ROOT / "weights/mask_detector.pt", "picture": ROOT / "data/images/video_call_four.jpg"}
+    for name, path in pictures.items():
+        parser.add_argument(f"--{name}", type=Path, default=path, metavar="FILE")
+    parser.add_argument("--rounds", type=positive, default=60, help="calls of each side")
     parser.add_argument("--seconds", type=float, default=300, help="length of the stream")
-    parser.add_argument("--train-images", type=_cli.positive, default=320, help="images of the training part")
-    parser.add_argument("--train-epochs", type=_cli.positive, default=3, help="epochs of the training part")
-    return _cli.run_command(parser, _command, argv)
+    parser.add_argument("--train-images", type=positive, default=320, help="images of the training part")
+    parser.add_argument("--train-epochs", type=positive, default=3, help="epochs of the training part")
+    return cli.run_command(parser, _command, argv)
+
+
+def _part(name: str) -> str:
+    if name not in PARTS:
+        raise argparse.ArgumentTypeError(f"{name}: no such part: use {', '.join(PARTS)}")
+    return name
 
 
 def _command(args: argparse.Namespace) -> int:
-    unknown = set(args.parts) - set(PARTS)
-    if unknown:
-        raise SystemExit(f"no such part: {', '.join(sorted(unknown))}: use {', '.join(PARTS)}")
-    parts = args.parts or PARTS
-    missing = [part for part in parts if part in NEED_DATA and not args.data]
-    if args.parts and missing:
-        raise SystemExit(f"{', '.join(missing)}: needs --data")
+    values = {name: getattr(args, name) for name in Settings.__dataclass_fields__}
+    settings = Settings(**{**values, "threads": args.threads or available_threads()})
     os.environ.setdefault("YOLO_OFFLINE", "true")
     print(f"{machine()}\n\n| what | ours | theirs | ratio | wanted | met |\n|---|---|---|---|---|---|", flush=True)
     kept = True
-    for part in parts:
-        if part in missing:
+    for part in args.parts or PARTS:
+        if part in NEED_DATA and not args.data:
             print(f"| {part} | not measured: no --data | | | | |")
+            kept &= part not in args.parts
             continue
-        for line in measure(part, args):
+        # Imported here: ultralytics and torch take seconds, and only some parts need them.
+        module, _, function = PARTS[part].partition(".")
+        for line in getattr(import_module(f"_benchmark.{module}"), function)(settings):
             kept &= line.met
             cells = (line.what, line.ours, line.theirs, line.ratio, line.wanted, "yes" if line.met else "NO")
             print(f"| {' | '.join(cells)} |", flush=True)
-    return _cli.EXIT_OK if kept else _cli.EXIT_PARTIAL
+    return cli.EXIT_OK if kept else cli.EXIT_PARTIAL
 
 
 if __name__ == "__main__":

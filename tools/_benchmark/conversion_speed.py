@@ -6,47 +6,52 @@ import contextlib
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from _benchmark.timing import Ratio
+from _benchmark.ratios import Ratio, Settings
 from detector.data import dataset
 from detector.media.images import image_size
 
-__all__ = ["convert"]
+ROUNDS = 3
 
 
-def convert(data: Path, rounds: int = 3) -> Ratio:
+def convert(settings: Settings) -> Iterator[Ratio]:
     """All sets of a data folder, the two sides in turn, and whether the boxes are the same.
 
     Nothing is deleted before the end: some file systems create files slowly for a while after many were removed.
     """
-    sets = sorted(folder for folder in data.iterdir() if (folder / "images").is_dir())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _supervision(sets[:1], folder / "warm")  # imports, and the file cache for both
+        _supervision(settings.sets[:1], folder / "warm")  # imports, and the file cache for both
         taken: tuple[list[float], list[float]] = ([], [])
-        for number in range(rounds):
+        for number in range(ROUNDS):
             started = time.perf_counter()
-            _ours(data, sets, folder / f"ours-{number}")
+            build_all(settings, folder / f"ours-{number}")
             between = time.perf_counter()
-            _supervision(sets, folder / f"theirs-{number}")
+            _supervision(settings.sets, folder / f"theirs-{number}")
             taken[0].append(between - started)
             taken[1].append(time.perf_counter() - between)
         ours, theirs = map(statistics.median, taken)
         different, compared = _differences(folder / "ours-0", folder / "theirs-0")
-    return Ratio(
+    yield Ratio(
         f"conversion of {compared} images against supervision ({different} images with other boxes)",
-        f"{ours:.1f} s", f"{theirs:.1f} s", f"{theirs / ours:.1f}x faster", "5x, same boxes",
-        theirs / ours >= 5 and different == 0,
-    )  # fmt: skip
+        wanted="5x, same boxes",
+        met=theirs / ours >= 5 and different == 0,
+        ours=f"{ours:.1f} s",
+        theirs=f"{theirs:.1f} s",
+        ratio=f"{theirs / ours:.1f}x faster",
+    )
 
 
-def _ours(data: Path, sets: list[Path], out: Path) -> None:
-    annotations, images = ([one / kind for one in sets] for kind in ("annotations", "images"))
-    dataset.build(annotations, images, out, split=data / "split.csv")
+def build_all(settings: Settings, out: Path) -> None:
+    """Our YOLO folder of all sets, split as ``split.csv`` says."""
+    assert settings.data is not None  # noqa: S101 - the caller has seen to it
+    annotations, images = ([one / kind for one in settings.sets] for kind in ("annotations", "images"))
+    dataset.build(annotations, images, out, split=settings.data / "split.csv")
 
 
 def _supervision(sets: list[Path], out: Path) -> None:
@@ -75,7 +80,7 @@ def _differences(ours: Path, theirs: Path) -> tuple[int, int]:
 
 
 def _corners(path: Path, size: tuple[int, int]) -> npt.NDArray[np.float64]:
-    """Left, top, right, bottom in px of each line, sorted."""
+    """Left, top, right, bottom in px of each line, sorted; ``size`` is (width, height)."""
     rows = [[float(value) for value in line.split()[1:5]] for line in path.read_text().splitlines()]
     boxes = np.array(rows).reshape(-1, 4) * (*size, *size)
     corners = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1)
