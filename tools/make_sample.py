@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from _sample.masks import paint_mask
-from _sample.photographs import PHOTOGRAPHS
-from _sample.scenes import EXIF_SIDEWAYS, SCENES, Scene, Tone, View, Worn
-from detector._cli import EXIT_OK, make_parser, run_command
+from _sample.mask_painting import paint_mask
+from _sample.scenes import EXIF_SIDEWAYS, PHOTOGRAPHS, SCENES, Scene, Tone, View
+from detector import cli
+from detector.cli.flags import add_flags
 from detector.data import voc
 from detector.detections import CLASSES
 from detector.errors import OutputError
@@ -105,11 +105,12 @@ def _render(view: View, size: tuple[int, int]) -> tuple[Image, npt.NDArray[np.fl
 
 
 @cache
-def _masked(name: str, mask: str | None, worn: Worn) -> Image:
+def _masked(name: str, mask: str | None, worn: str) -> Image:
     photograph = PHOTOGRAPHS[name]
     if mask is None:
         return photograph.load()
     seed = zlib.crc32(f"{name} {mask} {worn}".encode())
+    assert photograph.light is not None  # noqa: S101 - whoever has outlines has it
     painted = paint_mask(_masked(name, None, "properly"), photograph.outlines[worn], mask, photograph.light, seed)
     if name == "cameraman":  # a mask in colour would give away a photograph in grey
         grey = cv2.cvtColor(painted, cv2.COLOR_BGR2GRAY)
@@ -154,17 +155,17 @@ def _deliver(made: Path, out: Path, *, overwrite: bool) -> list[Path]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Make the sample and say what there is."""
-    parser = make_parser("tools/make_sample.py", __doc__ or "", "  python tools/make_sample.py --out data")
-    parser.add_argument("--out", type=Path, default=Path("data"), help="folder for images/, annotations/ and split.csv")
-    parser.add_argument("--overwrite", action="store_true", help="replace files of the sample that have other contents")
+    parser = cli.make_parser("tools/make_sample.py", __doc__ or "", "  python tools/make_sample.py --out data")
+    add_flags(parser, "--out", default=Path("data"), help="folder for images/, annotations/ and split.csv")
+    add_flags(parser, "--overwrite", help="replace files of the sample that have other contents")
+    return cli.run_command(parser, _command, argv)
 
-    def command(args: argparse.Namespace) -> int:
-        files = make_sample(args.out, overwrite=args.overwrite)
-        size = sum(file.stat().st_size for file in files)
-        print(f"{len(SCENES)} pictures in {args.out}, {size / 1e6:.1f} MB with their labels")
-        return EXIT_OK
 
-    return run_command(parser, command, argv)
+def _command(args: argparse.Namespace) -> int:
+    files = make_sample(args.out, overwrite=args.overwrite)
+    size = sum(file.stat().st_size for file in files)
+    print(f"{len(SCENES)} pictures in {args.out}, {size / 1e6:.1f} MB with their labels")
+    return cli.EXIT_OK
 
 
 if __name__ == "__main__":

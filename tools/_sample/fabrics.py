@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FABRICS", "Array", "Color", "Fabric", "Weave"]
-
 Array = npt.NDArray[np.float64]
 Color = tuple[float, float, float]
 

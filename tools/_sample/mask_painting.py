@@ -6,18 +6,16 @@ and stitches are as soft as the photograph's own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from _sample.fabrics import FABRICS, Array, Weave
 from detector.media.images import Image
 
-from .fabrics import FABRICS, Array, Color, Weave
-
-__all__ = ["Light", "Outline", "Points", "paint_mask"]
-
-Points = tuple[tuple[float, float], ...]
+Points = Sequence[Sequence[float]]
 
 SUPERSAMPLING = 4
 
@@ -38,7 +36,7 @@ class Outline:
     bottom: Points
     left: Points
     right: Points
-    loops: tuple[Points, ...]
+    loops: Sequence[Points]
 
 
 @dataclass(frozen=True)
@@ -52,8 +50,8 @@ class Light:
         blur: standard deviation of the lens' softness, px.
     """
 
-    direction: tuple[float, float, float]
-    white: Color
+    direction: Sequence[float]
+    white: Sequence[float]
     grain: float
     blur: float
 
