@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import os
 import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -27,13 +26,13 @@ SCRIPT = ROOT / "tools" / "make_sample.py"
 
 
 @pytest.fixture(scope="module")
-def main() -> Iterator[Callable[[list[str]], int]]:
+def main() -> Callable[[list[str]], int]:
     """The script's own main; it keeps the masks that it has drawn, so that a second run is short."""
     pytest.importorskip("skimage", reason="scikit-image, with the photographs, is not installed")
     pytest.importorskip("matplotlib", reason="matplotlib, with a photograph, is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(SCRIPT.parent)
-        yield importlib.import_module("make_sample").main
+    import make_sample
+
+    return make_sample.main
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import peers
+import compare_peers
 import val_figures
 from _benchmark import stream_delay
 from _benchmark.engine_speed import agreement
@@ -20,7 +20,7 @@ SAMPLE = ROOT / "data" / "images"
 DATA = ROOT.parent / "shared" / "data"
 
 
-TOOLS = (*("benchmark", "make_sample", "treated_faces", "val_figures", "voc2yolo", "yolo2voc"),)
+TOOLS = ("benchmark", "compare_peers", "make_sample", "treated_faces", "val_figures", "voc2yolo", "yolo2voc")
 
 
 @pytest.mark.parametrize("name", TOOLS)
@@ -53,7 +53,7 @@ def test_a_disagreement_is_counted_on_both_sides() -> None:
 
 
 def test_the_aizoo_peer_has_the_anchors_of_its_file() -> None:
-    anchors = peers._aizoo_anchors()
+    anchors = compare_peers.aizoo_anchors()
     assert anchors.shape == (5972, 4)
     np.testing.assert_allclose(anchors[0], [0.5 / 33, 0.5 / 33, 0.04, 0.04], rtol=1e-5)
     np.testing.assert_allclose(anchors[-1], [2.5 / 3, 2.5 / 3, 0.64 * 0.42**0.5, 0.64 / 0.42**0.5], rtol=1e-5)

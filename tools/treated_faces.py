@@ -1,4 +1,4 @@
-"""What the detector says to faces on which add_masks.py has drawn. See --help."""
+"""What the detector says to faces on which mask-detector masks has drawn. See --help."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from detector import _cli
+from detector import cli
+from detector.cli.flags import add_engine_flags, add_flags, engine_from
 from detector.data import voc
 from detector.detections import CLASSES, Detections
 from detector.engines import Engine
@@ -24,7 +25,7 @@ from detector.media import images
 from detector.scoring import Example, match
 
 EXAMPLES = """\
-  python tools/add_masks.py --share 1 --confusers 1 --worn-wrongly 0 --out runs/covered --report runs/covered.json
+  mask-detector masks --share 1 --confusers 1 --worn-wrongly 0 --out runs/covered --report runs/covered.json
   python tools/treated_faces.py --images runs/covered/images --report runs/covered.json
       how often a hand, a scarf, a bandana or a cup before the mouth is taken for a mask
   python tools/treated_faces.py --images runs/covered/images --report runs/covered.json --engine two-step
@@ -45,29 +46,27 @@ class Treated:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    parser = _cli.make_parser(
-        "tools/treated_faces.py", "Count what the detector says to faces on which add_masks.py has drawn.", EXAMPLES
+    parser = cli.make_parser(
+        "tools/treated_faces.py", "Count what the detector says to faces on which mask-detector masks drew.", EXAMPLES
     )
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="that add_masks.py has written")
-    parser.add_argument("--report", type=Path, required=True, metavar="FILE", help="its JSON report")
-    _cli.add_engine_flags(parser)
-    return _cli.run_command(parser, _command, argv)
+    add_flags(parser, "--images", action="store", required=True, help="that mask-detector masks has written")
+    add_flags(parser, "--report", required=True, help="its JSON report")
+    add_engine_flags(parser)
+    return cli.run_command(parser, _command, argv)
 
 
 def read_report(path: Path) -> list[Treated]:
     """The treated faces of a report.
 
     Raises:
-        SourceError: it cannot be read, or add_masks.py has not written it.
+        SourceError: it cannot be read, or ``mask-detector masks`` has not written it.
     """
     try:
         return [_treated(line) for line in json.loads(path.read_text(encoding="utf-8"))["treated"]]
     except OSError as error:
-        raise SourceError(
-            f"{path}: cannot be read ({error.strerror}): name what --report of add_masks.py wrote"
-        ) from error
+        raise SourceError(f"{path}: cannot be read ({error.strerror}): name what masks --report wrote") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise SourceError(f"{path}: is no report of add_masks.py: name what its --report wrote") from error
+        raise SourceError(f"{path}: is no report of mask-detector masks: name what its --report wrote") from error
 
 
 def verdicts(engine: Engine, folder: Path, faces: Iterable[Treated]) -> Counter[tuple[str, str, str]]:
@@ -77,7 +76,7 @@ def verdicts(engine: Engine, folder: Path, faces: Iterable[Treated]) -> Counter[
     """
     counts: Counter[tuple[str, str, str]] = Counter()
     by_image = groupby(sorted(faces, key=lambda each: each.image), key=lambda each: each.image)
-    for name, group in _cli.progress_bar([(name, list(group)) for name, group in by_image], "looking"):
+    for name, group in cli.progress_bar([(name, list(group)) for name, group in by_image], "looking"):
         truth = Detections(
             np.array([each.face.xyxy for each in group], np.float32),
             np.ones(len(group), np.float32),
@@ -112,10 +111,10 @@ def _command(args: argparse.Namespace) -> int:
     faces = read_report(args.report)
     if not faces:
         print(f"{args.report}: no face was treated", file=sys.stderr)
-        return _cli.EXIT_OK
-    with _cli.engine_from(args) as engine:
+        return cli.EXIT_OK
+    with engine_from(args) as engine:
         print(table(verdicts(engine, args.images, faces)))
-    return _cli.EXIT_OK
+    return cli.EXIT_OK
 
 
 if __name__ == "__main__":
