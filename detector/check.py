@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from detector import cli
 from detector.cli import flags
+from detector.cli.image_flags import add_image_flags, say_what_is_missing, say_what_was_wrong
 from detector.data.classmap import IGNORE
 from detector.data.loading import load_voc, load_yolo
 from detector.data.regions import Regions
@@ -26,7 +27,6 @@ from detector.data.sample import Sample
 from detector.data.yolo import read_source
 from detector.engines import default_weights, load_engine
 from detector.errors import AnnotationError
-from detector.evaluate import add_image_flags, say_what_is_missing, say_what_was_wrong
 from detector.evaluation.contenders import Contender, Findings, find
 from detector.files import check_free, new_folder, refuse_existing, write_late
 from detector.labelling.check_page import write_sheet

@@ -1,23 +1,24 @@
-"""Single-stage against two-step on the same images: ``python -m detector.compare``."""
+"""Single-stage against two-step on the same images: ``mask-detector compare``."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from detector import _cli
+from detector import cli
+from detector.cli.flags import add_flags, positive
+from detector.cli.image_flags import add_image_flags, load_scored_images, say_what_is_missing
 from detector.data.progress import Progress, silent
 from detector.data.sample import Sample
 from detector.engines import load_engine
 from detector.errors import ModelError
-from detector.evaluate import add_image_flags, load_images, say_what_is_missing
 from detector.evaluation.charts import LINES
 from detector.evaluation.comparison import Comparison, table
 from detector.evaluation.comparison_page import write_comparison
@@ -28,7 +29,7 @@ from detector.evaluation.timing import COUNTS, cut_faces, time_engines
 from detector.files import refuse_existing, write_late
 from detector.scoring import MIN_SIDE
 
-__all__ = ["Comparison", "Contender", "Opener", "build_parser", "compare", "main", "run"]
+__all__ = ["build_parser", "compare", "main", "run"]
 
 EXAMPLES = """\
   mask-detector compare                                                  on the sample in data/
@@ -38,7 +39,7 @@ EXAMPLES = """\
 The single-stage engine stands beside a two-step engine for each --faces. The report holds copies of the images on which
 they differ most: mind whose faces you send around."""
 
-Opener = Callable[[contextlib.ExitStack], list[Contender]]
+Opener = Callable[[ExitStack], list[Contender]]
 """Loads further engines to compare with; the stack closes them."""
 
 
@@ -78,40 +79,31 @@ def compare(
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code, 1 where some images could not be read."""
-    return _cli.run_command(build_parser(), run, argv)
+    return cli.run_command(build_parser(), run, argv)
 
 
 def build_parser(command: str = "compare", examples: str = EXAMPLES) -> argparse.ArgumentParser:
-    """The flags of ``python -m detector.compare``, for it and for scripts that compare with other engines too."""
-    parser = _cli.make_parser(command, "Compare the engines on the same labelled images.", examples)
+    """The flags of ``mask-detector compare``, for it and for scripts that compare with other engines too."""
+    parser = cli.make_parser(command, "Compare the engines on the same labelled images.", examples)
     add_image_flags(parser)
     network = parser.add_argument_group("networks")
-    network.add_argument(
-        "--weights", type=Path, metavar="FILE", help="of the single-stage engine (default: the shipped)"
-    )
+    add_flags(network, "--weights", help="of the single-stage engine (default: the shipped)")
     network.add_argument(
         "--classifier", type=Path, metavar="FILE", help="of the two-step engine (default: the shipped)"
     )
-    network.add_argument(
-        "--faces", action="append", metavar="FINDER",
+    add_flags(
+        network,
+        "--faces",
+        action="append",
+        default=None,
         help="what finds faces in a two-step engine: ssd, ssd=FILE, res10=FILE or haar; repeatable (default: ssd)",
-    )  # fmt: skip
-    _cli.add_conf_flag(network)
-    network.add_argument(
-        "--iou", type=_cli.fraction,
-        help="two boxes that overlap more than this are one face (default: 0.6; two-step: 0.45)",
-    )  # fmt: skip
-    network.add_argument(
-        "--imgsz", type=_cli.positive,
-        help="longest side in the networks, px (default: as trained; res10 and haar have their own)",
-    )  # fmt: skip
-    network.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, directml, coreml or openvino")
-    network.add_argument("--threads", type=_cli.positive, help="CPU threads (default: the free cores)")
+    )
+    add_flags(network, "--conf", "--iou", "--imgsz", "--device", "--threads")
     output = parser.add_argument_group("results")
-    output.add_argument("--out", type=Path, metavar="FILE.html", help="write the report, one file that needs no other")
+    add_flags(output, "--out", metavar="FILE.html", help="write the report, one file that needs no other")
     output.add_argument("--markdown", type=Path, metavar="FILE.md", help="write the table to a file, not to stdout")
-    output.add_argument("--force", action="store_true", help="replace files that are there already")
-    output.add_argument("--rounds", type=_cli.positive, default=15, help="calls of each engine for each time")
+    add_flags(output, "--overwrite")
+    output.add_argument("--rounds", type=positive, default=15, help="calls of each engine for each time")
     return parser
 
 
@@ -128,27 +120,26 @@ def run(args: argparse.Namespace, others: Opener = lambda _: []) -> int:
     Raises:
         DetectorError: whatever the user can mend.
     """
-    outputs = [path for path in (args.out, args.markdown) if path]
-    for path in outputs if not args.force else []:
-        refuse_existing(path)
-    with contextlib.ExitStack() as stack:
+    for path in (args.out, args.markdown) if not args.overwrite else ():
+        if path:
+            refuse_existing(path)
+    with ExitStack() as stack:
         contenders = [*_ours(args, stack), *others(stack)]
         if len(contenders) > LINES:
             raise ModelError(f"--faces: {len(contenders)} engines in one comparison: a chart can show {LINES} at most")
-        comparison = compare(
-            contenders, load_images(args), min_side=args.min_side, rounds=args.rounds, progress=_cli.progress_bar
-        )
+        samples = load_scored_images(args)
+        compared = compare(contenders, samples, min_side=args.min_side, rounds=args.rounds, progress=cli.progress_bar)
     if args.markdown:
-        write_late(args.markdown, f"{table(comparison)}\n".encode(), replace=args.force)
+        write_late(args.markdown, f"{table(compared)}\n".encode(), replace=args.overwrite)
     else:
-        print(table(comparison))
+        print(table(compared))
     if args.out:
-        report = write_comparison(comparison, machine(args.threads), _cli.progress_bar)
-        write_late(args.out, report.encode(), replace=args.force)
-    return say_what_is_missing(comparison.unreadable)
+        report = write_comparison(compared, _machine(args.threads), cli.progress_bar)
+        write_late(args.out, report.encode(), replace=args.overwrite)
+    return say_what_is_missing(compared.unreadable)
 
 
-def machine(threads: int | None) -> str:
+def _machine(threads: int | None) -> str:
     """One line about this computer: processor, cores and versions."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
@@ -162,7 +153,7 @@ def machine(threads: int | None) -> str:
     )
 
 
-def _ours(args: argparse.Namespace, stack: contextlib.ExitStack) -> list[Contender]:
+def _ours(args: argparse.Namespace, stack: ExitStack) -> list[Contender]:
     load = partial(load_engine, iou=args.iou, device=args.device, threads=args.threads)
     single = partial(load, "single-stage", weights=args.weights, imgsz=args.imgsz)
     contenders = [open_contender(stack, "single-stage", single, conf=args.conf)]

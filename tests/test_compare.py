@@ -236,7 +236,7 @@ def test_the_command_sets_two_step_engines_beside_the_single_stage_one(
     assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert sorted(path.name for path in out.parent.iterdir()) == ["report.html"]
     table_file = tmp_path / "table.md"
-    again = ["--rounds", "1", "--out", str(out), "--force", "--markdown", str(table_file)]
+    again = ["--rounds", "1", "--out", str(out), "--overwrite", "--markdown", str(table_file)]
     assert command.main([*flags_of(folder), *flags, *again]) == 0
     assert capsys.readouterr().out == ""
     assert table_file.read_text(encoding="utf-8").startswith("|  | single-stage |")

@@ -297,7 +297,7 @@ def test_a_calibrated_copy_says_how_often_it_is_right(tmp_path: Path, capsys: py
             tuple(box[:2]): share for box, share in zip(found.xyxy.tolist(), found.confidence.tolist(), strict=True)
         }
         assert [shares[corner] for corner in corners] == pytest.approx([often / 10 for often in right], abs=0.02)
-        again = [*flags, str(out), "--calibrate", str(out), "--force", "--json", str(tmp_path / "f.json")]
+        again = [*flags, str(out), "--calibrate", str(out), "--overwrite", "--json", str(tmp_path / "f.json")]
         assert evaluate.main(again) == 0  # and a second time changes nothing
         assert figures(tmp_path / "f.json")["expected_calibration_error"] < 0.02
     with SingleStage(uncalibrated(out), conf=0.0) as own, SingleStage(network, conf=0.0) as before:
@@ -372,10 +372,10 @@ def test_what_cannot_be_done_is_one_line(
     assert Path("taken.json").read_text() == "mine"
 
 
-def test_force_replaces_and_a_dash_writes_to_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_overwrite_replaces_and_a_dash_writes_to_stdout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, out = make_set(tmp_path / "set", (RED, GREEN)), tmp_path / "f.json"
     out.write_text("old")
-    assert evaluate.main([*flags_of(folder), *two_step(tmp_path), "--json", str(out), "--force"]) == 0
+    assert evaluate.main([*flags_of(folder), *two_step(tmp_path), "--json", str(out), "--overwrite"]) == 0
     capsys.readouterr()
     assert evaluate.main([*flags_of(folder), *two_step(tmp_path), "--json", "-"]) == 0
     said = capsys.readouterr()

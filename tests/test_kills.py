@@ -38,12 +38,12 @@ COMMANDS: dict[str, Command] = {
         *("--csv", free(root, "csv"), "--json", free(root, "jsonl")),
     ],
     "evaluate": lambda root: [
-        *("-m", "detector.evaluate", *LABELS, "--coco", root / "coco", "--force"),
+        *("-m", "detector.evaluate", *LABELS, "--coco", root / "coco", "--overwrite"),
         *("--json", root / "e.json", "--curves", root / "e.svg"),
     ],
     "compare": lambda root: [
         *("-m", "detector.compare", "--annotations", root / "labels", "--images", root / "photos"),
-        *("--out", root / "c.html", "--markdown", root / "c.md", "--rounds", "1", "--force"),
+        *("--out", root / "c.html", "--markdown", root / "c.md", "--rounds", "1", "--overwrite"),
     ],
     "voc2yolo": lambda root: ["tools/voc2yolo.py", *PARTS, "-o", root / "out"],
     "yolo2voc": lambda root: ["tools/yolo2voc.py", root / "yolo", "-o", root / "out"],

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from detector.data.sample import Sample
 from detector.detections import CLASSES, Detections
 from detector.engines.calibration import Calibration
 from detector.errors import AnnotationError
@@ -240,7 +241,12 @@ def test_pycocotools_computes_the_same_from_the_exported_files(
 ) -> None:
     coco, cocoeval = pytest.importorskip("pycocotools.coco"), pytest.importorskip("pycocotools.cocoeval")
     examples = noisy(0)
-    truth, found = export_coco(tmp_path, examples, [(f"{i}.jpg", 600, 600) for i in range(len(examples))], min_side=10)
+    truth, found = export_coco(
+        tmp_path,
+        examples,
+        [Sample(Path(), f"{i}.jpg", "", (600, 600), e.truth) for i, e in enumerate(examples)],
+        min_side=10,
+    )
     evaluation = cocoeval.COCOeval(coco.COCO(str(truth)), coco.COCO(str(found)), "bbox")
     evaluation.params.areaRng, evaluation.params.areaRngLbl = [[10**2, 1e10]], ["all"]
     evaluation.params.maxDets = [300]

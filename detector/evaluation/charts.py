@@ -1,7 +1,6 @@
 """Line charts as SVG: sharp at any size, in a page of light or dark colours or as a file.
 
-A line is told by its marker, its dashes and its colour, in this order of trust: the colours are Okabe and Ito's
-(Color Universal Design, 2008), darkened on white and lightened on black to a contrast of three to one.
+A line is told by its marker, its dashes and its colour, in this order of trust.
 """
 
 from __future__ import annotations
@@ -12,22 +11,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from detector.detections import CLASSES
 from detector.errors import MissingExtraError
+from detector.evaluation.figures import Figures
+from detector.evaluation.pages import COLOURS
+from detector.scoring import SAME_FACE_IOU, calibration_error, reliability
 
-__all__ = ["DARK", "LIGHT", "LINES", "Chart", "chart_file", "draw_chart"]
-
-COLOURS = {
-    "paper": ("#ffffff", "#15181c"),
-    "ink": ("#1a1a1a", "#e9e9e9"),
-    "faint": ("#d6d6d6", "#3b4047"),
-    "s0": ("#0072b2", "#56b4e9"),
-    "s1": ("#b45309", "#f0a030"),
-    "s2": ("#00805c", "#2cc79a"),
-    "s3": ("#a0458a", "#e39ac8"),
-    "s4": ("#5b5b5b", "#b9b9b9"),
-}
-LIGHT, DARK = (";".join(f"--{name}:{pair[i]}" for name, pair in COLOURS.items()) for i in (0, 1))
-"""The colours of pages and their charts as CSS variables, on white and on black."""
+__all__ = ["LINES", "Chart", "chart_file", "draw_chart", "precision_recall_chart", "reliability_chart"]
 
 PAPER, INK, FAINT, *LINE_COLOURS = (light for light, _ in COLOURS.values())
 MARKERS = "os^DP"
@@ -101,7 +91,7 @@ def chart_file(chart: Chart) -> str:
 
 
 def draw_chart(chart: Chart) -> str:
-    """The chart as an ``<svg>`` element, in the colours of its page (:data:`LIGHT`, :data:`DARK`).
+    """The chart as an ``<svg>`` element, in the colours of its page.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -110,3 +100,30 @@ def draw_chart(chart: Chart) -> str:
     for name, (light, _) in COLOURS.items():
         drawn = drawn.replace(light, f"var(--{name})")
     return f'<svg class="chart" role="img" aria-label="{escape(chart.title)}" {drawn}'
+
+
+def precision_recall_chart(figures: Figures) -> Chart:
+    """The precision-recall curve of each class that has faces."""
+    lines = {
+        f"{score.name}: AP50 {score.ap50:.3f} ({score.support} faces)": [
+            (index / (len(score.curve) - 1), precision) for index, precision in enumerate(score.curve)
+        ]
+        for score in figures.scores
+        if score.support
+    }
+    title = f"Precision against recall, {figures.name}, {figures.images} images"
+    return Chart(title, "recall", f"precision (IoU {SAME_FACE_IOU})", lines, top=1)
+
+
+def reliability_chart(figures: Figures) -> Chart:
+    """The share of the shown faces that are right against their confidence, of each class that has any."""
+    lines = {"as it should be": [(0.0, 0.0), (1.0, 1.0)]}
+    for name in CLASSES:
+        bins = reliability(figures.matches, figures.chosen.threshold, [name])
+        if bins:
+            faces, error = sum(each.faces for each in bins), calibration_error(bins)
+            lines[f"{name}: {faces} boxes, expected calibration error {error:.3f}"] = [
+                (each.confidence, each.right) for each in bins
+            ]
+    title = f"Right among the faces shown, {figures.name}, {figures.images} images"
+    return Chart(title, "confidence", "share that is right", lines, top=1)

@@ -5,9 +5,24 @@ from __future__ import annotations
 import base64
 
 from detector.errors import MissingExtraError
-from detector.evaluation.charts import DARK, LIGHT
 
-__all__ = ["write_page"]
+__all__ = ["COLOURS", "DARK", "LIGHT", "write_page"]
+
+COLOURS = {
+    "paper": ("#ffffff", "#15181c"),
+    "ink": ("#1a1a1a", "#e9e9e9"),
+    "faint": ("#d6d6d6", "#3b4047"),
+    "s0": ("#0072b2", "#56b4e9"),
+    "s1": ("#b45309", "#f0a030"),
+    "s2": ("#00805c", "#2cc79a"),
+    "s3": ("#a0458a", "#e39ac8"),
+    "s4": ("#5b5b5b", "#b9b9b9"),
+}
+"""Of pages and their charts, on white and on black. Those of lines, s0 to s4, are Okabe and Ito's (Color Universal
+Design, 2008), darkened and lightened to a contrast of three to one."""
+
+LIGHT, DARK = (";".join(f"--{name}:{pair[i]}" for name, pair in COLOURS.items()) for i in (0, 1))
+"""The same as CSS variables."""
 
 
 def write_page(template: str, **content: object) -> str:

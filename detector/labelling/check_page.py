@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from detector.data.progress import Progress, silent
-from detector.evaluation.charts import DARK, LIGHT
+from detector.evaluation.pages import DARK, LIGHT
 from detector.labelling.correction_rows import Row, rows_of, to_csv
 from detector.labelling.disagreements import KINDS, Disagreement
 from detector.media import images

@@ -8,7 +8,7 @@ from detector.scoring.average_precision import ClassScore, import_coco_eval, sco
 from detector.scoring.calibration import Bin, calibration_error, fit, recalibrated, reliability
 from detector.scoring.coco import export_coco
 from detector.scoring.confusion import Confusion, Words, best_threshold, count
-from detector.scoring.examples import FACE_SIZES, MIN_SIDE, SHOWN_IOU, TAIL, Example, one_class
+from detector.scoring.examples import FACE_SIZES, MIN_SIDE, SHOWN_IOU, TAIL, Example, one_class, shorter_side
 from detector.scoring.matching import SAME_FACE_IOU, Matches, match
 
 __all__ = [
@@ -34,4 +34,5 @@ __all__ = [
     "recalibrated",
     "reliability",
     "score",
+    "shorter_side",
 ]

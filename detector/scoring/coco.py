@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from detector.boxes import MAX_DETECTIONS
+from detector.data.sample import Sample
 from detector.detections import CLASSES, Detections
 from detector.files import write_file
 from detector.scoring.examples import Example, shorter_side
@@ -25,7 +26,7 @@ NOTE = (
 def export_coco(
     folder: Path,
     examples: Sequence[Example],
-    images: Sequence[tuple[str, int, int]],
+    images: Sequence[Sample],
     *,
     min_side: float,
     replace: bool = False,
@@ -41,7 +42,7 @@ def export_coco(
     Args:
         folder: an existing folder.
         examples: truth and detections of each image.
-        images: file name, width and height in px of each.
+        images: the images themselves, for their names and sizes.
         min_side: said in the files, for whoever computes with them.
         replace: take the place of files of these names.
 
@@ -53,8 +54,8 @@ def export_coco(
     """
     note = {"description": NOTE.format(least=min_side**2, most=MAX_DETECTIONS)}
     entries = [
-        {"id": index, "file_name": name, "width": width, "height": height}
-        for index, (name, width, height) in enumerate(images, start=1)
+        {"id": index, "file_name": image.title, "width": image.size[0], "height": image.size[1]}
+        for index, image in enumerate(images, start=1)
     ]
     paths = folder / "ground_truth.json", folder / "detections.json"
     for path, content in zip(paths, (truth(examples), found(examples)), strict=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from detector.evaluation.charts import DARK, LIGHT
+from detector.evaluation.pages import DARK, LIGHT
 from detector.media.draw import COLOURS
 
 __all__ = ["STYLE", "hex_colour"]
