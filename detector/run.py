@@ -1,4 +1,4 @@
-"""``python -m detector.run``: faces with and without a mask in images, a video, a webcam or a stream."""
+"""``mask-detector run``: faces with and without a mask in images, a video, a webcam or a stream."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from detector import _cli
+from detector import cli
+from detector.cli.flags import add_engine_flags, add_flags, engine_from
 from detector.detections import CLASSES, Detections
 from detector.errors import OutputError
-from detector.media import images
 from detector.media.encode import VideoSink
 from detector.media.frames import Frame, Source, StillSource
+from detector.media.images import Image
 from detector.media.records import CsvSink, JsonLinesSink
 from detector.media.sinks import Annotator, ImageSink, Sink, WindowSink
 from detector.media.sources import open_source
 
 __all__ = ["Summary", "main", "run"]
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("detector.run")
 
 EXAMPLES = """\
   mask-detector run --source 0                       webcam, in a window (q or Esc closes it)
@@ -47,12 +48,6 @@ class Summary:
     without_mask: int = 0
     seconds: float = 0.0
 
-    def add(self, detections: Detections) -> None:
-        """Count one frame."""
-        self.frames += 1
-        self.with_mask += detections.count("with_mask")
-        self.without_mask += detections.count("without_mask")
-
     @property
     def fps(self) -> float:
         """Frames per second over the whole run."""
@@ -61,7 +56,7 @@ class Summary:
 
 def run(
     frames: Iterable[Frame],
-    engine: Callable[[images.Image], Detections],
+    engine: Callable[[Image], Detections],
     sinks: Sequence[Sink] = (),
     on_frame: Callable[[Frame, Detections, Summary], None] | None = None,
 ) -> Summary:
@@ -85,98 +80,43 @@ def run(
         detections = engine(frame.image)
         for sink in sinks:
             sink.write(frame, detections)
-        summary.add(detections)
+        summary.frames += 1
+        summary.with_mask += detections.count("with_mask")
+        summary.without_mask += detections.count("without_mask")
         summary.seconds = time.perf_counter() - started
         if on_frame:
             on_frame(frame, detections, summary)
-        if any(isinstance(sink, WindowSink) and sink.closed for sink in sinks):
+        if any(sink.closed for sink in sinks):
             break
     return summary
 
 
-def describe(detections: Detections) -> str:
-    """One frame in words: ``3 faces: 2 with_mask, 1 without_mask``."""
-    count = len(detections)
-    if not count:
-        return "no face"
-    parts = [f"{detections.count(name)} {name}" for name in CLASSES if detections.count(name)]
-    return f"{count} face{'s' if count > 1 else ''}: {', '.join(parts)}"
-
-
-class _Reporter:
-    """Says what is found: a line for each image, one line that changes for a video or camera."""
-
-    def __init__(self, source: Source, out: TextIO) -> None:
-        self.source, self.out = source, out
-        self.summary = Summary()
-        self.stills = _is_stills(source)
-        self.length = source.length
-        self.tty = self.out.isatty()
-        self.recent: list[float] = []
-        self.last = time.perf_counter()
-        self.open_line = False
-
-    def __call__(self, frame: Frame, detections: Detections, summary: Summary) -> None:
-        self.summary = summary
-        if self.stills:
-            print(f"{frame.name}: {describe(detections)}", file=self.out)
-            return
-        now = time.perf_counter()
-        self.recent = [moment for moment in self.recent if now - moment < 2] + [now]
-        if now - self.last < (LIVE_LINE_S if self.tty else PLAIN_LINE_S):
-            return
-        self.last = now
-        span = now - self.recent[0]
-        fps = (len(self.recent) - 1) / span if span > 0 else 0.0
-        done = f"{summary.frames}/{self.length}" if self.length else str(summary.frames)
-        line = f"frame {done}  {fps:.1f} fps  {describe(detections)}"
-        print(f"\r\033[K{line}" if self.tty else line, end="" if self.tty else "\n", file=self.out, flush=True)
-        self.open_line = self.tty
-
-    def close(self) -> None:
-        """The summary, also of a run that was stopped."""
-        summary, failures = self.summary, len(self.source.failures)
-        if self.open_line:
-            print(file=self.out)
-        unit = ("image" if self.stills else "frame") + ("" if summary.frames == 1 else "s")
-        faces = summary.with_mask + summary.without_mask
-        bad = f"; {failures} file{'s' if failures > 1 else ''} could not be read" if failures else ""
-        print(
-            f"{summary.frames} {unit} in {summary.seconds:.1f} s ({summary.fps:.1f} fps): {faces} face"
-            f"{'' if faces == 1 else 's'}, {summary.with_mask} with_mask, {summary.without_mask} without_mask{bad}",
-            file=self.out,
-        )
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command; returns its exit code."""
+    return cli.run_command(build_parser(), _command, argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``python -m detector.run``."""
-    parser = _cli.make_parser("run", "Find faces and say who wears a mask.", EXAMPLES)
-    parser.add_argument(
-        "--source", default="0", metavar="WHAT",
-        help="image, folder, 'pattern*.jpg', video, webcam number, http(s) or rtsp stream, - for an image on stdin",
-    )  # fmt: skip
-    _cli.add_engine_flags(parser)
+    """The flags of ``mask-detector run``."""
+    parser = cli.make_parser("run", "Find faces and say who wears a mask.", EXAMPLES)
+    add_flags(parser, "--source")
+    add_engine_flags(parser)
     group = parser.add_argument_group("results")
+    add_flags(group, "--save")
+    add_flags(group, "--json", help="write JSON Lines, one object per frame (- for stdout)")
+    add_flags(group, "--csv")
     group.add_argument(
-        "--save", type=Path, metavar="FOLDER", help="write annotated images, or an annotated video, here"
-    )
-    group.add_argument("--json", metavar="FILE", help="write JSON Lines, one object per frame (- for stdout)")
-    group.add_argument("--csv", metavar="FILE", help="write CSV, one row per face (- for stdout)")
-    group.add_argument(
-        "--show", action=argparse.BooleanOptionalAction, default=None,
+        "--show",
+        action=argparse.BooleanOptionalAction,
+        default=None,
         help="show a window (default: for cameras, streams and videos that are not saved)",
-    )  # fmt: skip
+    )
     return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns its exit code."""
-    return _cli.run_command(build_parser(), _command, argv)
 
 
 def _command(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
-        engine = stack.enter_context(_cli.engine_from(args))
+        engine = stack.enter_context(engine_from(args))
         source = stack.enter_context(open_source(args.source))
         reporter = _Reporter(source, sys.stderr if "-" in (args.json, args.csv) else sys.stdout)
         stack.callback(reporter.close)  # after the sinks: the summary stands below what they say
@@ -186,9 +126,9 @@ def _command(args: argparse.Namespace) -> int:
         if window:
             sinks.append(stack.enter_context(window))
         run(source, engine, sinks, reporter)
-        if window and reporter.stills:
+        if window and isinstance(source, StillSource):
             window.wait()
-    return _cli.EXIT_PARTIAL if source.failures else _cli.EXIT_OK
+    return cli.EXIT_PARTIAL if source.failures else cli.EXIT_OK
 
 
 def _result_sinks(args: argparse.Namespace, source: Source, annotate: Annotator) -> list[Sink]:
@@ -197,11 +137,14 @@ def _result_sinks(args: argparse.Namespace, source: Source, annotate: Annotator)
         sinks.append(JsonLinesSink(args.json))
     if args.csv:
         sinks.append(CsvSink(args.csv))
-    if args.save and _is_stills(source):
+    if args.save and isinstance(source, StillSource):
         sinks.append(ImageSink(args.save, annotate))
         log.info("saving to %s", args.save)
     elif args.save:
-        video = VideoSink(args.save / f"{_stem(source)}.mp4", source.fps, annotate, free=True)
+        name = source.name if source.is_live else Path(source.name).stem
+        if source.is_live:  # no file has given it a name: the address, or the camera, and the time
+            name = re.sub(r"\W+", "_", name.partition("://")[2] or name).strip("_") + time.strftime("_%Y%m%d_%H%M%S")
+        video = VideoSink(args.save / f"{name}.mp4", source.fps, annotate, free=True)
         sinks.append(video)
         log.info("saving to %s", video.path)
     return sinks
@@ -209,7 +152,7 @@ def _result_sinks(args: argparse.Namespace, source: Source, annotate: Annotator)
 
 def _window(args: argparse.Namespace, source: Source, annotate: Annotator) -> WindowSink | None:
     """A window where one is wanted and possible; a run without a screen goes on without it."""
-    unattended = args.save or args.json or args.csv or _is_stills(source)
+    unattended = args.save or args.json or args.csv or isinstance(source, StillSource)
     if not (args.show if args.show is not None else not unattended):
         return None
     try:
@@ -219,16 +162,50 @@ def _window(args: argparse.Namespace, source: Source, annotate: Annotator) -> Wi
         return None
 
 
-def _is_stills(source: Source) -> bool:
-    return isinstance(source, StillSource)
+class _Reporter:
+    """Says what is found: a line for each image, one line that changes for a video or camera."""
+
+    def __init__(self, source: Source, out: TextIO) -> None:
+        self.source, self.out, self.tty = source, out, out.isatty()
+        self.unit = "image" if isinstance(source, StillSource) else "frame"
+        self.summary = Summary()
+        self.recent: list[float] = []
+        self.last = time.perf_counter()
+
+    def __call__(self, frame: Frame, detections: Detections, summary: Summary) -> None:
+        self.summary = summary
+        faces = [f"{detections.count(name)} {name}" for name in CLASSES if detections.count(name)]
+        words = f"{_some(len(detections), 'face')}: {', '.join(faces)}" if faces else "no face"
+        if self.unit == "image":
+            print(f"{frame.name}: {words}", file=self.out)
+            return
+        now = time.perf_counter()
+        self.recent = [moment for moment in self.recent if now - moment < 2] + [now]
+        if now - self.last < (LIVE_LINE_S if self.tty else PLAIN_LINE_S):
+            return
+        self.last = now
+        span = now - self.recent[0]
+        fps = (len(self.recent) - 1) / span if span > 0 else 0.0
+        done = f"{summary.frames}/{self.source.length}" if self.source.length else str(summary.frames)
+        line = f"frame {done}  {fps:.1f} fps  {words}"
+        print(f"\r\033[K{line}" if self.tty else line, end="" if self.tty else "\n", file=self.out, flush=True)
+
+    def close(self) -> None:
+        """The summary, also of a run that was stopped."""
+        summary, failures = self.summary, len(self.source.failures)
+        if self.tty and self.unit == "frame" and self.recent:
+            print(file=self.out)
+        print(
+            f"{_some(summary.frames, self.unit)} in {summary.seconds:.1f} s ({summary.fps:.1f} fps): "
+            f"{_some(summary.with_mask + summary.without_mask, 'face')}, "
+            f"{summary.with_mask} with_mask, {summary.without_mask} without_mask"
+            + (f"; {_some(failures, 'file')} could not be read" if failures else ""),
+            file=self.out,
+        )
 
 
-def _stem(source: Source) -> str:
-    """A file name for what a source shows: the video's own, or the camera's with the time."""
-    if not source.is_live:
-        return Path(source.name).stem
-    name = re.sub(r"\W+", "_", source.name.partition("://")[2] or source.name).strip("_")
-    return f"{name}_{time.strftime('%Y%m%d_%H%M%S')}"
+def _some(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 if __name__ == "__main__":

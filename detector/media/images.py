@@ -45,14 +45,14 @@ WITH_ALPHA = frozenset({"png", "webp", "gif", "tiff"})  # a 32-bit BMP has a fou
 BAND = 1 << 20  # pixels that are worked on at once where each takes 40 bytes
 
 
-def read(path: Path) -> Image:
+def read(path: Path | str) -> Image:
     """Read an image file as BGR uint8 (H, W, 3), upright.
 
     Raises:
         SourceError: the file is missing, unreadable, cut short, too large, or not an image.
     """
     try:
-        data = path.read_bytes()
+        data = Path(path).read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from error
     return decode(data, str(path))
@@ -165,7 +165,7 @@ def write(path: Path, image: Image, quality: int = 95) -> None:
     write_file(path, encode(image, path.suffix, quality), replace=True)
 
 
-def _unreadable(path: Path, error: OSError) -> SourceError:
+def _unreadable(path: Path | str, error: OSError) -> SourceError:
     remedy = "check the name" if isinstance(error, FileNotFoundError) else "check the file and its permissions"
     return SourceError(f"{path}: cannot be read ({error.strerror}): {remedy}")
 

@@ -41,7 +41,12 @@ class Sink(ABC):
     """Somewhere that results go: a context manager with one ``write``.
 
     However the ``with`` is left, also by Ctrl-C, what was written until then is closed and complete.
+
+    Attributes:
+        closed: whether a viewer has ended the show, so that the run should end too.
     """
+
+    closed = False
 
     @abstractmethod
     def write(self, frame: Frame, detections: Detections) -> None:
