@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import queue
-import threading
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +22,7 @@ from detector.media.sinks import Annotator, Sink
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
+    from av.error import FFmpegError
     from av.video.stream import VideoStream
 
 __all__ = ["VIDEO_SUFFIXES", "VideoSink"]
@@ -85,109 +86,103 @@ class VideoSink(Sink):
         self._file = GrowingFile(path, free=free)
         self.path = self._file.path
         self._annotate = annotate or Annotator()
-        self._clock = Clock(fps)
+        self._clock = _Clock(fps)
         self._pieces = Pieces(self._file)
         self._header = math.inf  # bytes before the first piece
-        self._queue: queue.Queue[tuple[Image, int] | None] = queue.Queue(BEHIND)
-        self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name=f"encode {path.name}", daemon=True)
-        self._thread.start()
+        self._container: OutputContainer | None = None
+        self._failed = self._ended = False
+        self._encoder = ThreadPoolExecutor(1, f"encode {path.name}")
+        self._waiting: deque[Future[None]] = deque()
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Draw a frame and hand it to the encoder; waits while the encoder is far behind."""
-        handed_over = self._put((self._annotate(frame, detections), self._clock.ticks(frame)))
-        self._raise_error()
-        if not handed_over:
+        if self._ended:
             raise ValueError(f"{self.path} is closed")
+        image = self._annotate(frame, detections)
+        self._waiting.append(self._encoder.submit(self._encode, image, self._clock.ticks(frame)))
+        self._wait(BEHIND)
 
     def close(self) -> None:
         """Encode what is waiting and finish the file."""
-        self._put(None)
-        while self._thread.is_alive():
-            self._thread.join(POLL_S)
-        self._raise_error()
-
-    def _raise_error(self) -> None:
-        """Raise what stopped the encoder, once."""
-        error, self._error = self._error, None
-        if error is not None:
-            raise error
-
-    def _put(self, item: tuple[Image, int] | None) -> bool:
-        while self._thread.is_alive():
-            try:
-                self._queue.put(item, timeout=POLL_S)
-            except queue.Full:
-                continue
-            return True
-        return False
-
-    def _take(self) -> tuple[Image, int] | None:
-        """Wait for the next item, looking now and then by itself.
-
-        A Ctrl-C that hits the other thread inside ``put`` can swallow the wake-up: a plain ``get`` would never return.
-        """
-        while True:
-            with suppress(queue.Empty):
-                return self._queue.get(timeout=POLL_S)
-
-    def _run(self) -> None:
-        import av.error
-
-        recorded = False
+        if self._ended:
+            return
+        self._ended = True
+        self._waiting.append(self._encoder.submit(self._finish))
         try:
-            recorded = self._encode()
-        except (av.error.FFmpegError, OSError) as failure:
-            error = self._pieces.error or failure  # FFmpeg only knows that something failed
-            recorded = self._file.size > self._header
-            kept = "; what was recorded until then plays" if recorded else ""
-            self._error = OutputError(
-                f"{self.path}: cannot be written ({error.strerror}): make room, or choose another place{kept}"
-            )
-            self._error.__cause__ = error
-        except Exception as error:  # noqa: BLE001, RUF100 - raised by write and close
-            recorded = True
-            self._error = error
+            self._wait(0)
         finally:
-            with suppress(OSError):  # the last of it is written already, if not yet on the disk
-                self._file.close()
-            if not recorded:
-                self.path.unlink(missing_ok=True)
+            self._encoder.shutdown()
 
-    def _encode(self) -> bool:
-        """Encode until the end is announced; returns whether there was any frame."""
+    def _wait(self, most: int) -> None:
+        """Wait until at most so many frames are waiting; raises what stopped the encoder, once."""
+        while self._waiting and (len(self._waiting) > most or self._waiting[0].done()):
+            if wait([self._waiting[0]], POLL_S).done:
+                self._waiting.popleft().result()
+
+    def _encode(self, image: Image, ticks: int) -> None:
+        import av
+
+        if self._failed:
+            return
+        try:
+            container = self._container or self._begin(*(side + side % 2 for side in image.shape[1::-1]))
+            raw = av.VideoFrame.from_ndarray(_fitted(image, self._stream.width, self._stream.height), format="bgr24")
+            frame = self._to_yuv.reformat(raw, format="yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED_RANGE)
+            frame.pts, frame.time_base = ticks, self._clock.time_base
+            container.mux(self._stream.encode(frame))
+        except (av.error.FFmpegError, OSError) as failure:
+            raise self._failure(failure) from failure
+
+    def _begin(self, width: int, height: int) -> OutputContainer:
         import av
         from av.video.reformatter import VideoReformatter
 
-        item = self._take()
-        if item is None:
-            return False
         kind = VIDEO_SUFFIXES[self.path.suffix.lower()]
         options = {**OPTIONS[kind], "flush_packets": "1"}
-        container = av.open(self._pieces, mode="w", format=kind, options=options, buffer_size=PIECE_BYTES)
-        width, height = (side + side % 2 for side in item[0].shape[1::-1])
-        stream = _add_stream(container, width, height, self._clock)
-        to_yuv = VideoReformatter()
+        self._container = av.open(self._pieces, mode="w", format=kind, options=options, buffer_size=PIECE_BYTES)
+        self._stream = _add_stream(self._container, width, height, self._clock)
+        self._to_yuv = VideoReformatter()
+        self._container.start_encoding()
+        self._header = self._file.size
+        return self._container
+
+    def _failure(self, failure: FFmpegError | OSError) -> OutputError:
+        self._failed = True
+        error = self._pieces.error or failure  # FFmpeg only knows that something failed
+        kept = "; what was recorded until then plays" if self._file.size > self._header else ""
+        return OutputError(
+            f"{self.path}: cannot be written ({error.strerror}): make room, or choose another place{kept}"
+        )
+
+    def _finish(self) -> None:
+        import av.error
+
         try:
-            container.start_encoding()
-            self._header = self._file.size
-            while item is not None:
-                image, ticks = item
-                raw = av.VideoFrame.from_ndarray(_fitted(image, width, height), format="bgr24")
-                frame = to_yuv.reformat(raw, format="yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED_RANGE)
-                frame.pts, frame.time_base = ticks, self._clock.time_base
-                container.mux(stream.encode(frame))
-                item = self._take()
-            container.mux(stream.encode(None))
+            if self._container is not None:
+                self._close_container(self._container)
+        except (av.error.FFmpegError, OSError) as failure:
+            raise self._failure(failure) from failure
+        finally:
+            with suppress(OSError):  # the last of it is written already, if not yet on the disk
+                self._file.close()
+            if self._file.size <= self._header:  # no frame
+                self.path.unlink(missing_ok=True)
+
+    def _close_container(self, container: OutputContainer) -> None:
+        import av.error
+
+        try:
+            if not self._failed:
+                container.mux(self._stream.encode(None))
         finally:
             self._pieces.hold()
             with suppress(av.error.FFmpegError):  # it complains once more of what has failed before
                 container.close()
-        self._pieces.let_go()
-        return True
+        if not self._failed:
+            self._pieces.let_go()
 
 
-class Clock:
+class _Clock:
     """Gives frames their places on a time line that holds both an exact rate and real times.
 
     Args:
@@ -217,7 +212,7 @@ class Clock:
         return self._last
 
 
-def _add_stream(container: OutputContainer, width: int, height: int, clock: Clock) -> VideoStream:
+def _add_stream(container: OutputContainer, width: int, height: int, clock: _Clock) -> VideoStream:
     stream = container.add_stream("libx264", rate=clock.fps, options=X264)
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.time_base = stream.codec_context.time_base = clock.time_base

@@ -36,16 +36,15 @@ class GrowingFile:
 
     def __init__(self, path: Path, *, free: bool = False) -> None:
         make_folder(path.parent)
-        for self.path in numbered(path):
-            try:
-                self._file = self.path.open("xb", buffering=0)
-            except FileExistsError as error:
-                if not free:
-                    raise already_there(path) from error
-                continue
-            except OSError as error:
-                raise OutputError(f"{path}: cannot be written ({error.strerror}): choose another place") from error
-            break
+        try:
+            for self.path in numbered(path) if free else (path,):
+                with suppress(FileExistsError):
+                    self._file = self.path.open("xb", buffering=0)
+                    break
+            else:
+                raise already_there(path)
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be written ({error.strerror}): choose another place") from error
         self.size = 0
         self._closed = threading.Event()
         self._syncing = threading.Thread(target=self._sync, name=f"sync {path.name}", daemon=True)
