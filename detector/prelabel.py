@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector import cli
-from detector.cli import flags
+from detector.cli.flags import add_engine_flags, add_flags, engine_from, fraction
 from detector.data.yolo import CLASSES_TXT
 from detector.detections import CLASSES
 from detector.engines import Engine
 from detector.errors import AnnotationError, OutputError, SourceError
-from detector.files import alone, check_free, refuse_existing, write_file, write_late
-from detector.labelling.label_folder import LabelFolder
-from detector.labelling.prelabel_record import RECORD, write_record
+from detector.files import alone, check_free, make_folder, refuse_existing, write_file, write_late
+from detector.labelling.label_folder import RECORD, LabelFolder, link_in_order
 from detector.labelling.proposals import FLOOR, Proposal, propose, shown_otherwise
-from detector.labelling.review_links import link_in_order
 from detector.media import images
 
 EXAMPLES = """\
@@ -42,13 +40,13 @@ NEW, NO_FACE, EARLIER, LABELLED, LEFT_OUT = "pre-labelled", "no face", "pre-labe
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class _Outcome:
     """What happened to one image.
 
     Args:
         image: the file.
         status: NEW, NO_FACE, EARLIER, LABELLED or LEFT_OUT.
-        reason: of LEFT_OUT and LABELLED, in one line.
+        reason: of LEFT_OUT, EARLIER and LABELLED, in one line.
         proposal: of NEW and NO_FACE.
     """
 
@@ -82,64 +80,47 @@ def build_parser() -> argparse.ArgumentParser:
     parser = cli.make_parser(
         "prelabel", "Let the detector label images, for a person to correct in LabelImg.", EXAMPLES
     )
-    parser.add_argument("--images", "-i", type=Path, required=True, metavar="DIR", help="folder of images")
+    add_flags(parser, "--images", action="store", required=True, help="folder of images")
+    add_flags(parser, "--out", required=True, help="folder for the XML files: LabelImg's save folder")
     parser.add_argument(
-        "--out", "-o", type=Path, required=True, metavar="DIR", help="folder for the XML files: LabelImg's save folder"
+        "--review", type=Path, metavar="FOLDER", help="a new folder of links to the images, in the order to look at"
     )
+    parser.add_argument("--sure", type=fraction, default=0.6, help="boxes under this are marked as unsure (difficult)")
     parser.add_argument(
-        "--review", type=Path, metavar="DIR", help="a new folder of links to the images, in the order to look at them"
+        "--background", action="store_true", help="where no face is found, write a file without boxes, which trains too"
     )
-    parser.add_argument(
-        "--sure", type=flags.fraction, default=0.6, help="boxes under this are marked as unsure (difficult), 0 to 1"
-    )
-    parser.add_argument(
-        "--background", action="store_true",
-        help="write a file without boxes where no face is found: such an image trains as background",
-    )  # fmt: skip
-    parser.add_argument(
-        "--refresh", action="store_true", help="replace pre-labels that nobody has saved in LabelImg since"
-    )
-    parser.add_argument("--force", action="store_true", help="replace every label file, a person's too")
-    parser.add_argument("--dry-run", action="store_true", help="find the faces, but write nothing but the report")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write what was found in each image as JSON")
-    flags.add_engine_flags(parser)
+    parser.add_argument("--refresh", action="store_true", help="replace pre-labels that nobody has saved since")
+    add_flags(parser, "--overwrite", help="replace every label file, a person's too")
+    add_flags(parser, "--dry-run", help="find the faces, but write nothing but the report")
+    add_flags(parser, "--report")
+    add_engine_flags(parser)
     return parser
 
 
 def _command(args: argparse.Namespace) -> int:
-    with flags.engine_from(args) as engine:
+    with engine_from(args) as engine:
         args.conf, engine.conf = engine.conf, min(engine.conf, FLOOR)  # None before, where the weights decide
-        return _prelabel(args, engine)
-
-
-def _prelabel(args: argparse.Namespace, engine: Engine) -> int:
-    _check_flags(args)
-    pictures = images.list_images(args.images)
-    if not pictures:
-        raise AnnotationError(f"{args.images}: no images there: check --images")
-    with nullcontext() if args.dry_run else alone(args.out):
-        outcomes = _work(pictures, args, engine)
+        pictures = _check_flags(args)
+        with nullcontext() if args.dry_run else alone(args.out):
+            outcomes = _label_all(pictures, args, engine)
     if args.report:
-        write_late(args.report, _report(outcomes, args).encode())
+        content = {
+            "made_by": "prelabel",
+            "engine": args.engine,
+            "weights": args.weights.name if args.weights else None,
+            "conf": args.conf,
+            "sure": args.sure,
+            "dry_run": args.dry_run,
+            "counts": dict(sorted(Counter(outcome.status for outcome in outcomes).items())),
+            "images": [outcome.content() for outcome in sorted(outcomes, key=lambda outcome: outcome.image.name)],
+        }
+        write_late(args.report, (json.dumps(content, indent=1) + "\n").encode())
     _say(outcomes, args)
     return cli.EXIT_PARTIAL if any(outcome.status == LEFT_OUT for outcome in outcomes) else cli.EXIT_OK
 
 
-def _work(pictures: Sequence[Path], args: argparse.Namespace, engine: Engine) -> list[Outcome]:
-    labels = LabelFolder(args.out, args.force, args.refresh, args.background, args.dry_run)
-    wanted, outcomes = _sort_out(pictures, labels)
-    try:
-        outcomes += [_label_one(path, labels, args, engine) for path in cli.progress_bar(wanted, "finding faces")]
-    finally:  # put in order after Ctrl-C too
-        if not args.dry_run:
-            write_record(args.out, labels.unseen())
-    if not args.dry_run:
-        _help_labelimg(labels, args)
-    return outcomes
-
-
-def _check_flags(args: argparse.Namespace) -> None:
-    """Refuse before minutes of work what could not be done after them."""
+def _check_flags(args: argparse.Namespace) -> list[Path]:
+    """Refuse before minutes of work what could not be done after them; returns the images."""
     if args.sure <= args.conf:
         raise AnnotationError(f"--sure {args.sure:g} must be above --conf {args.conf:g}: the boxes between are unsure")
     if args.review:
@@ -148,67 +129,69 @@ def _check_flags(args: argparse.Namespace) -> None:
         refuse_existing(args.report)
     if args.out.exists() and not args.out.is_dir():
         raise OutputError(f"{args.out}: is a file, not a folder: choose another --out")
+    pictures = images.list_images(args.images)
+    if not pictures:
+        raise AnnotationError(f"{args.images}: no images there: check --images")
+    if not args.dry_run:
+        make_folder(args.out)
+    return pictures
 
 
-def _sort_out(pictures: Sequence[Path], labels: LabelFolder) -> tuple[list[Path], list[Outcome]]:
-    """The images to label, and what is said of the others."""
-    wanted, outcomes = [], []
+def _label_all(pictures: Sequence[Path], args: argparse.Namespace, engine: Engine) -> list[_Outcome]:
+    labels = LabelFolder(
+        args.out,
+        overwrite=args.overwrite,
+        refresh=args.refresh,
+        background=args.background,
+        dry_run=args.dry_run,
+    )
     same_name = Counter(picture.stem.casefold() for picture in pictures)
-    for picture in pictures:
-        there = labels.label_of(picture)
-        if same_name[picture.stem.casefold()] > 1:
-            reason = f"{picture}: another image would share its label file: rename one"
-            outcomes.append(Outcome(picture, LEFT_OUT, reason))
-        elif there and not labels.may_write(picture):
-            outcomes.append(Outcome(picture, EARLIER if labels.is_prelabel(there) else LABELLED, f"{there} is there"))
-        else:
-            wanted.append(picture)
-    return wanted, outcomes
+    outcomes = []
+    try:
+        for path in cli.progress_bar(pictures, "finding faces"):
+            if same_name[path.stem.casefold()] > 1:
+                reason = f"{path}: another image would share its label file: rename one"
+                outcomes.append(_Outcome(path, LEFT_OUT, reason))
+            else:
+                outcomes.append(_labelled(path, labels) or _label(path, labels, args, engine))
+    finally:  # put in order after Ctrl-C too
+        if not args.dry_run:
+            labels.write_record()
+    if not args.dry_run and not (args.out / CLASSES_TXT).exists():  # the class names that LabelImg offers
+        write_file(args.out / CLASSES_TXT, "".join(f"{name}\n" for name in CLASSES).encode())
+    if not args.dry_run and args.review:
+        unseen = [args.images / entry.image for entry in labels.unseen()]
+        link_in_order([path for path in unseen if path.is_file()], args.review)
+    return outcomes
 
 
-def _label_one(path: Path, labels: LabelFolder, args: argparse.Namespace, engine: Engine) -> Outcome:
+def _labelled(path: Path, labels: LabelFolder) -> _Outcome | None:
+    """What is said of an image whose label file must stay; None where one may be written."""
+    there = labels.label_of(path)
+    if there is None or labels.may_write(path):
+        return None
+    return _Outcome(path, EARLIER if labels.is_prelabel(there) else LABELLED, f"{there} is there")
+
+
+def _label(path: Path, labels: LabelFolder, args: argparse.Namespace, engine: Engine) -> _Outcome:
     try:
         picture = images.read(path)
         if reason := shown_otherwise(path):
-            return Outcome(path, LEFT_OUT, f"{path}: {reason}")
+            return _Outcome(path, LEFT_OUT, f"{path}: {reason}")
         size = picture.shape[1], picture.shape[0]
         proposal = propose(engine(picture), size, conf=args.conf, sure=args.sure)
+        if meanwhile := _labelled(path, labels):
+            return meanwhile
         there = labels.label_of(path)
-        if there and not labels.may_write(path):
-            return Outcome(path, LABELLED, f"{there} was made meanwhile")
         if there and not labels.is_prelabel(there) and not len(proposal.faces):
-            return Outcome(path, LABELLED, f"{there} stays: no face was found")
+            return _Outcome(path, LABELLED, f"{there} stays: no face was found")
         labels.write(path, size, proposal)
     except (SourceError, AnnotationError) as error:
-        return Outcome(path, LEFT_OUT, str(error))
-    return Outcome(path, NEW if len(proposal.faces) else NO_FACE, "", proposal)
+        return _Outcome(path, LEFT_OUT, str(error))
+    return _Outcome(path, NEW if len(proposal.faces) else NO_FACE, "", proposal)
 
 
-def _help_labelimg(labels: LabelFolder, args: argparse.Namespace) -> None:
-    """The class names that LabelImg offers, and the images in the order to look at them."""
-    names = args.out / CLASSES_TXT
-    if not names.exists():
-        write_file(names, "".join(f"{name}\n" for name in CLASSES).encode())
-    if args.review:
-        unseen = [args.images / entry.image for entry in labels.unseen()]
-        link_in_order([path for path in unseen if path.is_file()], args.review)
-
-
-def _report(outcomes: Sequence[Outcome], args: argparse.Namespace) -> str:
-    content = {
-        "made_by": "prelabel",
-        "engine": args.engine,
-        "weights": args.weights.name if args.weights else None,
-        "conf": args.conf,
-        "sure": args.sure,
-        "dry_run": args.dry_run,
-        "counts": dict(sorted(Counter(outcome.status for outcome in outcomes).items())),
-        "images": [outcome.content() for outcome in sorted(outcomes, key=lambda outcome: outcome.image.name)],
-    }
-    return json.dumps(content, indent=1) + "\n"
-
-
-def _say(outcomes: Sequence[Outcome], args: argparse.Namespace) -> None:
+def _say(outcomes: Sequence[_Outcome], args: argparse.Namespace) -> None:
     for outcome in outcomes:
         if outcome.status == LEFT_OUT:
             print(f"left out: {outcome.reason}", file=sys.stderr)
@@ -216,9 +199,8 @@ def _say(outcomes: Sequence[Outcome], args: argparse.Namespace) -> None:
     boxes = sum(len(proposal.faces) for proposal in proposals)
     unsure = sum(int(proposal.unsure.sum()) for proposal in proposals)
     counts = Counter(outcome.status for outcome in outcomes)
-    print(
-        f"{counts[NEW]} images {'would be ' if args.dry_run else ''}{NEW} with {boxes} boxes, {unsure} of them unsure"
-    )
+    would = "would be " if args.dry_run else ""
+    print(f"{counts[NEW]} images {would}{NEW} with {boxes} boxes, {unsure} of them unsure")
     without = "a label file without boxes" if args.background else "no label file"
     print(f"{counts[NO_FACE]} without a face: {without}")
     print(f"{counts[EARLIER]} {EARLIER} and not saved since, {counts[LABELLED]} labelled, {counts[LEFT_OUT]} left out")

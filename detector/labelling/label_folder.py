@@ -1,46 +1,74 @@
-"""The folder of the label files: which images have one, and which of them may be written."""
+"""LabelImg's save folder: which images have a label file, and which of these nobody has saved since it was written.
+
+``prelabels.csv`` lists the latter, at the end least certain first. LabelImg writes its own bytes when it saves, so a
+file with the bytes that are listed has not been looked at, or at least not been confirmed. Without the list every file
+counts as a person's. It grows by a row before the label is written: a run that is killed may have listed a label that
+never appeared, which does no harm, but never the other way round.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import csv
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 
 from detector.data import voc
-from detector.files import write_file
+from detector.files import new_folder, write_file
 from detector.labelling.ledger import Ledger
-from detector.labelling.prelabel_record import COLUMNS, RECORD, Entry, digest, in_order, is_untouched, untouched
 from detector.labelling.proposals import Proposal, to_annotation
+from detector.staging import uninterrupted
 
-__all__ = ["LabelFolder"]
+__all__ = ["RECORD", "Entry", "LabelFolder", "link_in_order"]
+
+RECORD = "prelabels.csv"
 
 
-@dataclass
-class LabelFolder:
-    """LabelImg's save folder.
+@dataclass(frozen=True)
+class Entry:
+    """One image that a person has not been at.
 
     Args:
-        path: the folder; it may be missing.
-        force: every label file may be replaced.
+        image: its file name.
+        annotation: the name of the file that was written for it; "" where no face was found and none was.
+        faces, unsure: how many boxes are in that file, and how many of them are marked.
+        doubt: how many corrections are foreseen, see :class:`Proposal`; two decimals.
+        sha256: of that file, hexadecimal; "" where there is none.
+    """
+
+    image: str
+    annotation: str
+    faces: str
+    unsure: str
+    doubt: str
+    sha256: str
+
+
+COLUMNS = tuple(field.name for field in fields(Entry))
+
+
+class LabelFolder:
+    """The label files of a folder of images.
+
+    Args:
+        path: LabelImg's save folder; it may be missing.
+        overwrite: every label file may be replaced.
         refresh: pre-labels that nobody has saved since may be.
         background: an image without a face gets a label file without boxes.
         dry_run: write nothing.
-
-    Attributes:
-        earlier: the untouched pre-labels that are there, by the file's name.
-        new: what was done since.
     """
 
-    path: Path
-    force: bool = False
-    refresh: bool = False
-    background: bool = False
-    dry_run: bool = False
-    earlier: dict[str, Entry] = field(init=False)
-    new: list[Entry] = field(init=False, default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._record = Ledger(self.path / RECORD, COLUMNS)
-        self.earlier = untouched(self.path, self._record)
+    def __init__(self, path: Path, *, overwrite: bool, refresh: bool, background: bool, dry_run: bool) -> None:
+        self.path = path
+        self._overwrite, self._refresh, self._background, self._dry_run = overwrite, refresh, background, dry_run
+        self._record = Ledger(path / RECORD, COLUMNS)
+        entries = [Entry(**row) for row in self._record.rows]
+        self._earlier = {entry.annotation: entry for entry in entries if self._is_untouched(entry)}
+        self._new: list[Entry] = []
 
     def label_of(self, image: Path) -> Path | None:
         """The label file that an image has, here (LabelImg's YOLO format counts) or beside it; None if it has none."""
@@ -49,43 +77,88 @@ class LabelFolder:
 
     def is_prelabel(self, label: Path) -> bool:
         """Whether a label file was written here and nobody has saved it since."""
-        entry = self.earlier.get(label.name) if label.parent == self.path else None
-        return entry is not None and is_untouched(self.path, entry)
+        entry = self._earlier.get(label.name) if label.parent == self.path else None
+        return entry is not None and self._is_untouched(entry)
 
     def may_write(self, image: Path) -> bool:
         """Whether an image has no label file, or one that may be replaced."""
         there = self.label_of(image)
-        return there is None or self.force or (self.refresh and self.is_prelabel(there))
+        return there is None or self._overwrite or (self._refresh and self.is_prelabel(there))
 
     def write(self, image: Path, size: tuple[int, int], proposal: Proposal) -> None:
         """Write the label file of an image; without a face, take away a pre-label that is there, and note it.
+
+        Args:
+            image: its file.
+            size: (width, height) of the upright image.
+            proposal: what is in it.
 
         Raises:
             AnnotationError: the image's name cannot stand in XML.
             OutputError: the file cannot be written.
         """
         label = self.path / f"{image.stem}.xml"
-        wanted = len(proposal.faces) > 0 or self.background
+        wanted = len(proposal.faces) > 0 or self._background
         data = voc.to_bytes(to_annotation(image, size, proposal))
-        entry = Entry(
-            image.name,
-            label.name if wanted else "",
-            str(len(proposal.faces)),
-            str(int(proposal.unsure.sum())),
-            f"{proposal.doubt:.2f}",
-            digest(data) if wanted else "",
-        )
+        counts = str(len(proposal.faces)), str(int(proposal.unsure.sum())), f"{proposal.doubt:.2f}"
+        entry = Entry(image.name, label.name if wanted else "", *counts, _digest(data) if wanted else "")
         ours = self.is_prelabel(label)
-        self.new.append(entry)  # before the file: however this ends, a label that is there is in the list
-        if self.dry_run:
-            return
-        if wanted:
-            self._record.add(asdict(entry))
-            write_file(label, data, replace=self.force or (self.refresh and ours))
-        elif ours:
-            label.unlink()
+        with uninterrupted():  # first both lists, then the file: however this ends, a label that is there is listed
+            self._new.append(entry)
+            if wanted and not self._dry_run:
+                self._record.add(asdict(entry))
+                write_file(label, data, replace=self._overwrite or (self._refresh and ours))
+            elif ours and not self._dry_run:
+                label.unlink()
 
     def unseen(self) -> list[Entry]:
-        """The images that nobody has been at, of this run and earlier ones, least certain first."""
-        done = {entry.image for entry in self.new}
-        return in_order([*(entry for entry in self.earlier.values() if entry.image not in done), *self.new])
+        """The images that nobody has been at, of this run and earlier ones, least certain first, then by name."""
+        done = {entry.image for entry in self._new}
+        entries = [*(entry for entry in self._earlier.values() if entry.image not in done), *self._new]
+        return sorted(entries, key=lambda entry: (-float(entry.doubt), entry.image))
+
+    def write_record(self) -> None:
+        """Write the list in order.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([COLUMNS, *map(astuple, self.unseen())])
+        write_file(self.path / RECORD, text.getvalue().encode(errors="backslashreplace"), replace=True)
+
+    def _is_untouched(self, entry: Entry) -> bool:
+        path = self.path / entry.annotation
+        return bool(entry.annotation) and path.is_file() and _digest(path.read_bytes()) == entry.sha256
+
+
+def link_in_order(images: Sequence[Path], folder: Path) -> None:
+    """Make ``folder/0001/<first>``, ``folder/0002/<second>`` ... of links; all of it appears or nothing does.
+
+    LabelImg walks through a folder and all below it in the order of the paths, and looks for the labels of an image in
+    its save folder by the image's own name: so each image has a numbered folder, and its labels are found. A link is
+    symbolic where that is allowed, else hard, else (another drive under Windows) a copy.
+
+    Args:
+        images: the images, in the order in which they are to be shown.
+        folder: one that does not exist yet, or is empty.
+
+    Raises:
+        OutputError: the place is taken or cannot be written.
+    """
+    digits = max(4, len(str(len(images))))
+    with new_folder(folder, "--review") as part:
+        for number, image in enumerate(images, 1):
+            place = part / f"{number:0{digits}}"
+            place.mkdir()
+            for make in (os.symlink, os.link, shutil.copyfile):
+                try:
+                    make(image.resolve(), place / image.name)
+                    break
+                except OSError:  # forbidden, or another drive
+                    if make is shutil.copyfile:
+                        raise
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
