@@ -19,11 +19,10 @@ import numpy.typing as npt
 from detector import cli
 from detector.cli import flags
 from detector.cli.image_flags import add_image_flags, say_what_is_missing, say_what_was_wrong
-from detector.data.classmap import IGNORE
 from detector.data.loading import load_voc, load_yolo
 from detector.data.regions import Regions
 from detector.data.report import Report
-from detector.data.sample import Sample
+from detector.data.sample import IGNORE, Sample
 from detector.data.yolo import read_source
 from detector.engines import default_weights, load_engine
 from detector.errors import AnnotationError

@@ -11,6 +11,7 @@ from detector import cli
 from detector.cli.flags import add_flags
 from detector.cli.label_flags import add_label_flags, build_dataset
 from detector.data.report import Report
+from detector.detections import CLASSES
 
 EXAMPLES = """\
   mask-detector convert
@@ -56,8 +57,8 @@ def _command(args: argparse.Namespace) -> int:
 def _summary(report: Report, out: Path) -> str:
     lines = []
     for split in ("train", "val"):
-        images, boxes = report.total(split)
-        lines.append(f"{split}: {images} images, {', '.join(f'{count} {name}' for name, count in boxes.items())}")
+        counts = report.total(split)
+        lines.append(f"{split}: {', '.join(f'{counts[name]} {name}' for name in ('images', *CLASSES))}")
     lines += [f"warning: {warning}" for warning in report.warnings]
     notes = f"{len(report.dropped)} dropped, {len(report.mended)} mended, {len(report.suspicious)} to look at"
     return "\n".join([*lines, f"{notes}: see {out / 'report.txt'}", f"train on {out / 'data.yaml'}"])

@@ -18,10 +18,9 @@ import numpy as np
 from detector import cli
 from detector.cli.flags import add_flags, fraction
 from detector.cli.label_flags import label_folders
-from detector.data.classmap import IGNORE
 from detector.data.loading import load_voc
 from detector.data.report import Report
-from detector.data.sample import Sample
+from detector.data.sample import IGNORE, Sample
 from detector.data.voc import Box
 from detector.detections import CLASSES
 from detector.errors import AnnotationError, SourceError

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,13 +12,14 @@ import numpy.typing as npt
 
 from detector.boxes import overlap
 from detector.data.csvfile import read_rows
-from detector.data.voc import MAX_COORDINATE, NUMBER, Box
+from detector.data.pairing import Pair
+from detector.data.report import Report
+from detector.data.voc import CORNERS, Box, corners_in
 from detector.errors import AnnotationError
 
-__all__ = ["Correction", "Outcome", "apply", "read_corrections"]
+__all__ = ["Correction", "Outcome", "apply", "correct", "read_corrections"]
 
 ACTIONS = ("add", "remove", "class", "drop")
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
 SAME_BOX_IOU = 0.5
 
 
@@ -56,7 +58,32 @@ def read_corrections(path: Path) -> list[Correction]:
         AnnotationError: the file cannot be read, or a row is incomplete.
     """
     rows = read_rows(path, ("image", "action", *CORNERS, "name"), "--corrections")
-    return [_correction(path, line, row) for line, row in rows]
+    return [_correction(f"{path}: line {line}", line, row) for line, row in rows]
+
+
+def correct(pairs: Iterable[Pair], rows: Sequence[Correction], report: Report) -> list[Pair]:
+    """Apply corrections to their images; those that they drop are gone from the result."""
+    by_image: dict[tuple[str | None, str], list[Correction]] = defaultdict(list)
+    for row in rows:
+        by_image[row.set_name, row.image].append(row)
+    unused = set(by_image)
+    kept = []
+    for found in pairs:
+        keys = ((found.set_name, found.image.name), (None, found.image.name))
+        unused.difference_update(keys)
+        wanted = sorted((row for key in keys for row in by_image.get(key, ())), key=lambda row: row.line)
+        outcome = apply(found.label.boxes, wanted)
+        report.corrected.update(outcome.done)
+        for failure in outcome.failed:
+            report.suspect("correction", found.title, failure)
+        if outcome.boxes is None:
+            report.drop("image", found.title, "dropped by a correction")
+        else:
+            kept.append(replace(found, label=replace(found.label, boxes=outcome.boxes)))
+    for set_name, image in sorted(unused, key=str):
+        reason = f"line {by_image[set_name, image][0].line} and all for this image: no such image is used"
+        report.suspect("correction", f"{set_name or '*'}/{image}", reason)
+    return kept
 
 
 def apply(boxes: Iterable[Box], corrections: Iterable[Correction]) -> Outcome:
@@ -84,24 +111,24 @@ def apply(boxes: Iterable[Box], corrections: Iterable[Correction]) -> Outcome:
     return Outcome(tuple(kept), tuple(done), tuple(failed))
 
 
-def _correction(path: Path, line: int, row: dict[str, str]) -> Correction:
+def _correction(where: str, line: int, row: dict[str, str]) -> Correction:
     action = row["action"]
     if action not in ACTIONS:
-        raise AnnotationError(f"{path}: line {line}: unknown action {action!r}: use {', '.join(ACTIONS)}")
+        raise AnnotationError(f"{where}: unknown action {action!r}: use {', '.join(ACTIONS)}")
     if not row["image"]:
-        raise AnnotationError(f"{path}: line {line}: no image: name the image file")
+        raise AnnotationError(f"{where}: no image: name the image file")
     set_name = row.get("set") or None
     if action == "drop":
         return Correction(set_name, row["image"], action, None, line)
     if action != "remove" and not row["name"]:
-        raise AnnotationError(f"{path}: line {line}: {action} needs a class in the column name")
-    if not all(NUMBER.fullmatch(row[c]) and abs(float(row[c])) <= MAX_COORDINATE for c in CORNERS):
-        raise AnnotationError(f"{path}: line {line}: {action} needs pixel numbers in {', '.join(CORNERS)}")
-    xmin, ymin, xmax, ymax = (float(row[corner]) for corner in CORNERS)
-    return Correction(set_name, row["image"], action, Box(row["name"] or "box", xmin, ymin, xmax, ymax), line)
+        raise AnnotationError(f"{where}: {action} needs a class in the column name")
+    corners = corners_in(row)
+    if corners is None:
+        raise AnnotationError(f"{where}: {action} needs pixel numbers in {', '.join(CORNERS)}")
+    return Correction(set_name, row["image"], action, Box(row["name"] or "box", *corners), line)
 
 
 def _corners(boxes: list[Box]) -> npt.NDArray[np.float64]:
     """Left, top, right, bottom (N, 4); in a label, corners may be swapped."""
-    corners = np.array([[box.xmin, box.ymin, box.xmax, box.ymax] for box in boxes], np.float64).reshape(-1, 2, 2)
+    corners = np.array([box.xyxy for box in boxes], np.float64).reshape(-1, 2, 2)
     return np.sort(corners, axis=1).reshape(-1, 4)

@@ -9,21 +9,21 @@ from pathlib import Path
 
 from detector.errors import AnnotationError
 
-__all__ = ["Row", "read_rows", "read_text"]
+__all__ = ["read_rows", "read_text"]
 
 MAX_BYTES = 64 * 2**20  # a million rows; what is read may be anything, /dev/zero too
 
-Row = tuple[int, dict[str, str]]
-"""Line number in the file, and column name to stripped value."""
 
-
-def read_rows(path: Path, columns: Sequence[str], flag: str) -> list[Row]:
+def read_rows(path: Path, columns: Sequence[str], flag: str) -> list[tuple[int, dict[str, str]]]:
     """Read the rows of a CSV file with a header line; UTF-8, with or without a byte-order mark.
 
     Args:
         path: the file.
         columns: those that must be there; others are kept too.
         flag: the command-line flag that gave the path, for the message.
+
+    Returns:
+        For each row its line number in the file, and column name to stripped value.
 
     Raises:
         AnnotationError: the file is missing, not UTF-8, lacks a column, or a row has too many or too few values.
@@ -37,7 +37,13 @@ def read_rows(path: Path, columns: Sequence[str], flag: str) -> list[Row]:
             raise AnnotationError(f"{path}: {flag} needs the columns {', '.join(columns)}: add {', '.join(missing)}")
         if len(set(header)) < len(header):
             raise AnnotationError(f"{path}: {flag}: two columns have the same name: delete or rename one")
-        return [(reader.line_num, _clean(row, path, reader.line_num)) for row in reader]
+        rows = []
+        for row in reader:
+            if None in row or None in row.values():
+                line = f"{path}: line {reader.line_num}"
+                raise AnnotationError(f"{line} has another number of values than the header: correct it")
+            rows.append((reader.line_num, {column: value.strip() for column, value in row.items()}))
+        return rows
     except csv.Error as error:
         raise AnnotationError(f"{path}: not a CSV file for {flag} ({error}): save it as CSV in UTF-8") from error
 
@@ -57,19 +63,11 @@ def read_text(path: Path, remedy: str, limit: int = MAX_BYTES, title: str = "") 
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
-        if len(data) > limit:
-            raise AnnotationError(f"{title or path}: cannot be read (larger than {limit >> 10} KiB): {remedy}")
-        return data.decode("utf-8-sig")
+        if len(data) <= limit:
+            return data.decode("utf-8-sig")
+        reason = f"larger than {limit >> 10} KiB"
     except OSError as error:
-        raise AnnotationError(f"{title or path}: cannot be read ({error.strerror}): {remedy}") from error
-    except UnicodeDecodeError as error:
-        raise AnnotationError(f"{title or path}: cannot be read (not UTF-8): {remedy}") from error
-
-
-def _clean(row: dict[str | None, str | list[str] | None], path: Path, line: int) -> dict[str, str]:
-    clean: dict[str, str] = {}
-    for column, value in row.items():
-        if column is None or not isinstance(value, str):
-            raise AnnotationError(f"{path}: line {line} has another number of values than the header: correct it")
-        clean[column] = value.strip()
-    return clean
+        reason = error.strerror or str(error)
+    except UnicodeDecodeError:
+        reason = "not UTF-8"
+    raise AnnotationError(f"{title or path}: cannot be read ({reason}): {remedy}")

@@ -1,20 +1,35 @@
-"""LabelImg annotations to a YOLO folder for training."""
+"""LabelImg annotations to a YOLO folder for training: written whole or not at all, over nothing of the user's."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import shutil
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 
-from detector.data import yolo_folder
 from detector.data.loading import load_voc
 from detector.data.progress import Progress, silent
 from detector.data.report import Report
 from detector.data.sample import Sample
 from detector.data.split import choose_val, group_near_duplicates, import_imagehash, perceptual_hashes
-from detector.errors import AnnotationError
+from detector.data.yolo import DATA_YAML, TRAINABLE, format_labels
+from detector.detections import CLASSES
+from detector.errors import AnnotationError, OutputError
+from detector.files import new_folder
+from detector.media.images import header_of
+from detector.staging import numbered
 
-__all__ = ["Report", "build"]
+__all__ = ["build"]
+
+MADE_BY = "voc2yolo"  # what the command was called when the first folders were made
+SPLITS = ("train", "val")
+CACHES = frozenset({".cache", ".npy"})  # ultralytics puts them beside labels and images
+SUFFIXES = {".jpe": ".jpg", ".jfif": ".jpg", ".dib": ".bmp"}  # the same formats under names that ultralytics skips
 
 
 def build(
@@ -52,7 +67,7 @@ def build(
         OutputError: ``out`` holds something else, or cannot be written.
         MissingExtraError: a random split without imagehash.
     """
-    out = yolo_folder.check_replaceable(out)
+    out = _check_replaceable(out)
     if split is None:
         if not 0 < val < 1:
             raise AnnotationError(f"--val {val}: the share for validation must be between 0 and 1, like 0.1")
@@ -68,25 +83,15 @@ def build(
         report=report,
         progress=progress,
     )
-    samples = _only_train_and_val(samples, report) if split else _split(samples, val, seed, report, progress)
-    samples = [sample for sample in samples if yolo_folder.is_trainable(sample.path, sample.title, report)]
+    samples = samples if split else _split(samples, val, seed, report, progress)
+    samples = [sample for sample in samples if _is_trainable(sample, report)]
     if not samples:
         raise AnnotationError(f"no image is left to train on{report.why()}: check the folders")
     for sample in samples:
         report.count(sample.set_name, str(sample.split), sample.truth)
     report.warnings += _imbalances(report)
-    yolo_folder.write(samples, out, report, progress)
+    _write(samples, out, report, progress)
     return report
-
-
-def _only_train_and_val(samples: Iterable[Sample], report: Report) -> list[Sample]:
-    kept = []
-    for sample in samples:
-        if sample.split in {"train", "val"}:
-            kept.append(sample)
-        else:
-            report.drop("image", sample.title, f"its split is {sample.split!r}: only train and val are written")
-    return kept
 
 
 def _split(samples: list[Sample], val: float, seed: int, report: Report, progress: Progress) -> list[Sample]:
@@ -100,18 +105,122 @@ def _split(samples: list[Sample], val: float, seed: int, report: Report, progres
             readable.append(sample)
     groups = group_near_duplicates([value for value in hashes if value is not None])
     chosen = choose_val(groups, [frozenset(sample.truth.names) for sample in readable], val, seed)
-    return [
-        replace(sample, split="val" if validates else "train")
-        for sample, validates in zip(readable, chosen, strict=True)
-    ]
+    return [replace(sample, split=SPLITS[validates]) for sample, validates in zip(readable, chosen, strict=True)]
+
+
+def _is_trainable(sample: Sample, report: Report) -> bool:
+    """Whether it trains or validates, and ultralytics reads it as we do; reported as dropped if not."""
+    reason = ""
+    suffix = SUFFIXES.get(sample.path.suffix.lower(), sample.path.suffix.lower())
+    if sample.split not in SPLITS:
+        reason = f"its split is {sample.split!r}: only train and val are written"
+    elif suffix not in TRAINABLE:
+        reason = f"{sample.path.suffix} cannot be trained on: convert it to JPEG or PNG"
+    elif suffix == ".webp" and header_of(sample.path).orientation != 1:  # OpenCV turns it upright in some versions
+        reason = "a WebP with an EXIF orientation may be trained on lying: save it upright"
+    if reason:
+        report.drop("image", sample.title, reason)
+    return not reason
 
 
 def _imbalances(report: Report) -> list[str]:
     lines = []
-    for split in ("train", "val"):
-        images, boxes = report.total(split)
-        if not images:
+    for split in SPLITS:
+        counts = report.total(split)
+        if not counts["images"]:
             lines.append(f"no image in {split}: both train and val are needed")
         else:
-            lines += [f"no box of {name} in {split}: label some" for name, count in boxes.items() if not count]
+            lines += [f"no box of {name} in {split}: label some" for name in CLASSES if not counts[name]]
     return lines
+
+
+def _check_replaceable(out: Path) -> Path:
+    """Make sure that writing ``out`` loses nothing of the user's.
+
+    Returns:
+        The folder with links resolved, so that the folder is replaced and not the link to it.
+
+    Raises:
+        OutputError: it is a file, or a folder that was not made by :func:`_write`, or that was changed since.
+    """
+    out = Path(os.path.realpath(out))
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{out}: --out is a file: choose another folder")
+    present = {path.relative_to(out).as_posix() for path in out.rglob("*") if not path.is_dir()}
+    if not present:
+        return out
+    try:
+        made = json.loads((out / "report.json").read_bytes())
+        images = {f"images/{split}/{name}" for split in SPLITS for name in made["files"][split]}
+        recorded = made["labels_sha256"] if made["made_by"] == MADE_BY else None
+    except (OSError, ValueError, KeyError, TypeError):
+        recorded = None
+    if recorded is None:
+        raise OutputError(f"{out}: not empty, and not made by mask-detector convert: choose another --out")
+    labels = {_label_name(image) for image in images}
+    ours = {"data.yaml", "report.txt", "report.json"} | images | labels
+    foreign = sorted(name for name in present - ours if PurePosixPath(name).suffix not in CACHES)
+    if foreign:
+        raise OutputError(f"{out}: {foreign[0]} was not made by mask-detector convert: move it, or choose another")
+    if _digest({label: (out / label).read_bytes() for label in labels & present}) != recorded:
+        raise OutputError(f"{out}: its labels were changed since they were made: move them, or choose another --out")
+    return out
+
+
+def _write(samples: Sequence[Sample], out: Path, report: Report, progress: Progress) -> None:
+    """Write the images, labels, data.yaml and the report.
+
+    Raises:
+        OutputError: the disk is full, or the folder cannot be written.
+    """
+    report.files = {split: {} for split in SPLITS}
+    sources: dict[str, Path] = {}
+    labels: dict[str, bytes] = {}
+    for sample, name in zip(samples, _output_names(samples), strict=True):
+        image = f"images/{sample.split}/{name}"
+        report.files[str(sample.split)][name] = sample.title
+        sources[image] = sample.path
+        labels[_label_name(image)] = format_labels(sample.truth, *sample.size).encode()
+    with new_folder(out, "--out", _check_replaceable) as new:
+        for split in SPLITS:
+            (new / "images" / split).mkdir(parents=True)
+            (new / "labels" / split).mkdir(parents=True)
+        for image in progress(list(sources), "writing"):  # one by one: threads would only queue for the folder
+            shutil.copyfile(sources[image], new / image)
+            (new / _label_name(image)).write_bytes(labels[_label_name(image)])
+        (new / "data.yaml").write_bytes(DATA_YAML.encode())
+        (new / "report.txt").write_bytes(report.text().encode())
+        seal = {"made_by": MADE_BY, "labels_sha256": _digest(labels)}
+        (new / "report.json").write_bytes(json.dumps(seal | report.content(), indent=1).encode() + b"\n")
+
+
+def _output_names(samples: Iterable[Sample]) -> list[str]:
+    """A file name for each image, none of which differ only in case or suffix: they would share a label file."""
+    plain = [(s.set_name, s.path.stem + SUFFIXES.get(s.path.suffix.lower(), s.path.suffix)) for s in samples]
+    counts = Counter(_stem_key(name) for _, name in plain)
+    taken = {key for key, count in counts.items() if count == 1}
+    names = []
+    for set_name, name in plain:
+        if counts[_stem_key(name)] > 1:
+            candidates = (path.name for path in numbered(Path(f"{set_name}_{name}")))
+            name = next(candidate for candidate in candidates if _stem_key(candidate) not in taken)
+            taken.add(_stem_key(name))
+        names.append(name)
+    return names
+
+
+def _label_name(image: str) -> str:
+    """images/train/a.b.jpg to labels/train/a.b.txt, as ultralytics does it."""
+    return f"labels/{image.removeprefix('images/').rsplit('.', 1)[0]}.txt"
+
+
+def _digest(labels: Mapping[str, bytes]) -> str:
+    """SHA-256 of the names and contents of label files."""
+    digest = hashlib.sha256()
+    for name in sorted(labels):
+        digest.update(name.encode(errors="surrogateescape") + b"\0" + labels[name] + b"\0")
+    return digest.hexdigest()
+
+
+def _stem_key(name: str) -> str:
+    return unicodedata.normalize("NFC", PurePath(name).stem).casefold()

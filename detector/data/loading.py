@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from detector.data import corrections as correcting
-from detector.data.checks import ground_truth, usable_size
-from detector.data.classmap import IGNORE, resolve
+from detector.data.corrections import correct, read_corrections
 from detector.data.pairing import Pair, name_set, pair
 from detector.data.progress import Progress, silent
 from detector.data.regions import Regions
 from detector.data.report import Report
-from detector.data.sample import Sample
+from detector.data.sample import IGNORE, Sample, faces, ground_truth, resolve, usable_size
 from detector.data.split import Split
-from detector.data.yolo import YoloBox, read_source
+from detector.data.yolo import read_source
 from detector.detections import CLASSES, Detections
 from detector.errors import AnnotationError, SourceError
 from detector.media.images import image_size, list_images
@@ -60,22 +55,23 @@ def load_voc(
     """
     regions, report = regions or Regions(), Report() if report is None else report
     decided = Split(split) if split else None
-    rows = correcting.read_corrections(corrections) if corrections else []
+    rows = read_corrections(corrections) if corrections else []
     pairs = pair(annotations, images, report, progress)
-    sides = _sides(pairs, decided, report)
-    pairs = _correct([found for found in pairs if found.title in sides], rows, report)
+    sides = _sides(pairs, decided, report) if decided else dict.fromkeys((found.title for found in pairs), None)
+    pairs = [found for found in pairs if found.title in sides]
+    pairs = correct(pairs, rows, report) if rows else pairs
     report.names.update(box.name for found in pairs for box in found.label.boxes)
     report.classes, unused = resolve(report.names, class_map)
     report.warnings += [f"--map {name}: no box has this name" for name in unused]
     report.warnings += _difficult(pairs)
     samples = []
     for found in progress(pairs, "checking images"):
-        size = usable_size(found, report)
+        size = usable_size(found.image, found.title, report, found.label.size)
         if size is not None:
-            truth = ground_truth(found, size, report)
+            truth = ground_truth(found.label.boxes, size, report.classes, found.title, report)
             ignored = regions.of(found.set_name, found.image.name)
-            names = found.image, found.title, found.set_name
-            samples.append(Sample(*names, size, truth, ignored, found.label.boxes, sides[found.title]))
+            named = found.image, found.title, found.set_name
+            samples.append(Sample(*named, size, truth, ignored, found.label.boxes, sides[found.title]))
     if not samples:
         raise AnnotationError(f"{', '.join(map(str, images))}: no image can be used{report.why()}: check the folders")
     chosen = [sample for sample in samples if not (split and part) or sample.split == part]
@@ -111,14 +107,15 @@ def load_yolo(
     regions, report = regions or Regions(), Report() if report is None else report
     source = read_source(data)
     labels = {path: source.boxes(path) for path in source.images(part)}
-    counts = Counter(source.names[box.class_id] for boxes in labels.values() for box in boxes)
-    classes, _ = resolve(counts, class_map)
+    classes, _ = resolve(Counter(source.names[box.class_id] for boxes in labels.values() for box in boxes), class_map)
     samples = []
     for path in progress(list(labels), "reading labels"):
         title = (path.relative_to(data.parent) if path.is_relative_to(data.parent) else path).as_posix()
         size = _size(path, title, report)
         if size is not None:
-            truth = _truth([(box, classes[source.names[box.class_id]]) for box in labels[path]], size)
+            named = [(box.xyxy(*size), classes[source.names[box.class_id]]) for box in labels[path]]
+            named = [(xyxy, name) for xyxy, name in named if name != IGNORE and xyxy[2] > xyxy[0] and xyxy[3] > xyxy[1]]
+            truth = faces((xyxy, CLASSES.index(name)) for xyxy, name in named)
             samples.append(Sample(path, title, "", size, truth, regions.of(None, path.name), split=part))
     if not samples:
         raise AnnotationError(f"--data {data}: no image of {part} can be read{report.why()}")
@@ -146,7 +143,8 @@ def load_faceless(
         title = f"{set_name}/{path.name}"
         size = _size(path, title, report)
         if size is not None:
-            samples.append(Sample(path, title, set_name, size, Detections.empty(), regions.of(set_name, path.name)))
+            ignored = regions.of(set_name, path.name)
+            samples.append(Sample(path, title, set_name, size, Detections.empty(), ignored))
     if not samples:
         raise AnnotationError(f"{', '.join(map(str, folders))}: no image can be read: check --images")
     return samples
@@ -161,21 +159,8 @@ def _size(path: Path, title: str, report: Report) -> tuple[int, int] | None:
         return None
 
 
-def _truth(boxes: Iterable[tuple[YoloBox, str]], size: tuple[int, int]) -> Detections:
-    """The faces of a YOLO label file, each box with its class or "ignore"."""
-    pixels = [(box.xyxy(*size), name) for box, name in boxes if name != IGNORE]
-    faces = [(xyxy, name) for xyxy, name in pixels if xyxy[2] > xyxy[0] and xyxy[3] > xyxy[1]]
-    return Detections(
-        np.array([xyxy for xyxy, _ in faces], np.float32).reshape(-1, 4),
-        np.ones(len(faces), np.float32),
-        np.array([CLASSES.index(name) for _, name in faces], np.int64),
-    )
-
-
-def _sides(pairs: Iterable[Pair], decided: Split | None, report: Report) -> dict[str, str | None]:
+def _sides(pairs: Iterable[Pair], decided: Split, report: Report) -> dict[str, str | None]:
     """The split of each image that has one, by title."""
-    if decided is None:
-        return {found.title: None for found in pairs}
     sides: dict[str, str | None] = {}
     for found in pairs:
         side = decided.side(found.set_name, found.image.name)
@@ -194,36 +179,11 @@ def _sides(pairs: Iterable[Pair], decided: Split | None, report: Report) -> dict
     return sides
 
 
-def _correct(pairs: list[Pair], rows: Sequence[correcting.Correction], report: Report) -> list[Pair]:
-    """Apply the corrections; images that they drop are gone from the result."""
-    by_image: dict[tuple[str | None, str], list[correcting.Correction]] = defaultdict(list)
-    for row in rows:
-        by_image[row.set_name, row.image].append(row)
-    used: set[tuple[str | None, str]] = set()
-    kept = []
-    for found in pairs:
-        keys = [key for key in ((found.set_name, found.image.name), (None, found.image.name)) if key in by_image]
-        used.update(keys)
-        wanted = sorted((row for key in keys for row in by_image[key]), key=lambda row: row.line)
-        outcome = correcting.apply(found.label.boxes, wanted)
-        report.corrected.update(outcome.done)
-        for failure in outcome.failed:
-            report.suspect("correction", found.title, failure)
-        if outcome.boxes is None:
-            report.drop("image", found.title, "dropped by a correction")
-        else:
-            kept.append(replace(found, label=replace(found.label, boxes=outcome.boxes)) if wanted else found)
-    for key in sorted(by_image.keys() - used, key=str):
-        reason = f"line {by_image[key][0].line} and all for this image: no such image is used"
-        report.suspect("correction", f"{key[0] or '*'}/{key[1]}", reason)
-    return kept
-
-
 def _difficult(pairs: Iterable[Pair]) -> list[str]:
-    """Somebody, or prelabel.py, was not sure of these; nothing else here tells them from the others."""
-    marked = [(found.title, sum(box.difficult for box in found.label.boxes)) for found in pairs]
-    marked = [(title, boxes) for title, boxes in marked if boxes]
-    boxes = sum(boxes for _, boxes in marked)
-    if not boxes:
+    """Somebody, or ``mask-detector prelabel``, was not sure of these; nothing else here tells them from the others."""
+    marked = {found.title: sum(box.difficult for box in found.label.boxes) for found in pairs}
+    marked = {title: boxes for title, boxes in marked.items() if boxes}
+    if not marked:
         return []
-    return [f"{boxes} boxes in {len(marked)} images are marked as difficult and used like any other: {marked[0][0]}"]
+    said = f"{sum(marked.values())} boxes in {len(marked)} images are marked as difficult and used like any other"
+    return [f"{said}: {next(iter(marked))}"]

@@ -58,12 +58,10 @@ def pair(annotations: Sequence[Path], images: Sequence[Path], report: Report, pr
     labels = _read_all([_list_xml(folder) for folder in annotations], report, progress)
     pictures = [list_images(folder) for folder in images]
     if not any(pictures):
-        raise AnnotationError(f"{_names(images)}: no images there: check --images")
+        raise AnnotationError(f"{', '.join(map(str, images))}: no images there: check --images")
     if len(labels) != len(pictures):
         labels, pictures = [list(chain(*labels))], [list(chain(*pictures))]
-    pairs: list[Pair] = []
-    for some_labels, some_pictures in zip(labels, pictures, strict=True):
-        pairs += _Matcher(some_labels, some_pictures, report).match()
+    pairs = chain(*(_match(*scope, report) for scope in zip(labels, pictures, strict=True)))
     return sorted(pairs, key=lambda found: (found.set_name, found.image.name))
 
 
@@ -76,85 +74,62 @@ def name_set(folder: Path) -> str:
 _Label = tuple[Path, voc.Annotation]
 
 
-class _Matcher:
-    """Pairs the annotations and images of one scope."""
-
-    def __init__(self, labels: list[_Label], images: list[Path], report: Report) -> None:
-        self.labels = labels
-        self.images = images
-        self.report = report
-        self.by_stem: dict[str, list[Path]] = defaultdict(list)
-        self.owner: dict[Path, Path] = {}
-        for image in images:
-            self.by_stem[_key(image.stem)].append(image)
-
-    def match(self) -> list[Pair]:
-        pairs: list[Pair] = []
-        homeless: list[_Label] = []
-        for label in self.labels:
-            candidates = self.by_stem.get(_key(label[0].stem), [])
+def _match(labels: list[_Label], images: list[Path], report: Report) -> list[Pair]:
+    """Pair the annotations and images of one scope."""
+    by_stem: dict[str, list[Path]] = defaultdict(list)
+    for image in images:
+        by_stem[_key(image.stem)].append(image)
+    owners: dict[Path, Pair] = {}
+    for path, label in sorted(labels, key=lambda label: _key(label[0].stem) not in by_stem):  # own names come first
+        # Without the folders that some tools write there; no file system has longer names.
+        stated = label.filename.replace("\\", "/").rsplit("/", 1)[-1][:255]
+        keys = (_key(name) for name in (path.stem, Path(stated).stem, stated))
+        candidates = _likeliest(next((by_stem[key] for key in keys if key in by_stem), []), stated, path)
+        if len(candidates) != 1:
+            reason = f"no image has its name or the one that it states, {stated!r}: add it to --images"
             if candidates:
-                pairs += self._take(label, candidates)
-            else:
-                homeless.append(label)
-        for label in homeless:
-            stated = _stated_name(label[1])
-            candidates = self.by_stem.get(_key(Path(stated).stem)) or self.by_stem.get(_key(stated), [])
-            if candidates:
-                pairs += self._take(label, candidates)
-            else:
-                self._drop(label, f"no image has its name or the one that it states, {stated!r}: add it to --images")
-        for image in self.images:
-            if image not in self.owner:
-                reason = "no annotation that can be used: label it in LabelImg (without a box it is background)"
-                self.report.drop("image", _title(image), reason)
-        return pairs
+                reason = f"{len(candidates)} images have this name: give --annotations and --images in pairs"
+        elif candidates[0] in owners:
+            owner = owners[candidates[0]].annotation.name
+            reason = f"{candidates[0].name} belongs to {owner} already: delete one of the two"
+        else:
+            (image,) = candidates
+            owners[image] = found = Pair(image, path, name_set(image.parent), label)
+            if stated and {_key(stated), _key(Path(stated).stem)}.isdisjoint({_key(image.name), _key(image.stem)}):
+                report.mend("annotation", found.title, f"states the file name {stated!r}; the name of the XML counts")
+            continue
+        report.drop("annotation", _title(path), reason)
+    for image in images:
+        if image not in owners:
+            reason = "no annotation that can be used: label it in LabelImg (without a box it is background)"
+            report.drop("image", _title(image), reason)
+    return list(owners.values())
 
-    def _take(self, label: _Label, candidates: list[Path]) -> list[Pair]:
-        """The pair of ``label`` and the best of its candidates, or nothing and a line in the report."""
-        path, content = label
-        stated = _stated_name(content)
-        if len(candidates) > 1:
-            candidates = [image for image in candidates if _key(image.name) == _key(stated)] or candidates
-        if len(candidates) > 1:
-            beside = {path.parent, path.parent.parent}
-            candidates = [image for image in candidates if beside & {image.parent, image.parent.parent}] or candidates
-        if len(candidates) > 1:
-            self._drop(label, f"{len(candidates)} images have this name: give --annotations and --images in pairs")
-            return []
-        image = candidates[0]
-        if image in self.owner:
-            self._drop(label, f"{image.name} belongs to {self.owner[image].name} already: delete one of the two")
-            return []
-        self.owner[image] = path
-        found = Pair(image, path, name_set(image.parent), content)
-        if stated and {_key(stated), _key(Path(stated).stem)}.isdisjoint({_key(image.name), _key(image.stem)}):
-            self.report.mend("annotation", found.title, f"states the file name {stated!r}; the name of the XML counts")
-        return [found]
 
-    def _drop(self, label: _Label, reason: str) -> None:
-        self.report.drop("annotation", _title(label[0]), reason)
+def _likeliest(images: list[Path], stated: str, label: Path) -> list[Path]:
+    """Of several images, those with the stated suffix; of these, those in a folder beside that of the label."""
+    images = [image for image in images if _key(image.name) == _key(stated)] or images
+    beside = {label.parent, label.parent.parent}
+    return [image for image in images if beside & {image.parent, image.parent.parent}] or images
 
 
 def _read_all(folders: list[list[Path]], report: Report, progress: Progress) -> list[list[_Label]]:
     labels: list[list[_Label]] = [[] for _ in folders]
     files = [(path, index) for index, folder in enumerate(folders) for path in folder]
     for path, index in progress(files, "reading annotations"):
-        label = _read(path, report)
-        if label is not None:
-            labels[index].append((path, label))
+        labels[index] += _read(path, report)
     if not any(labels):
         first = f"; {report.dropped[0].file}: {report.dropped[0].reason}" if report.dropped else ""
         raise AnnotationError(f"no annotation can be used{first}: check --annotations")
     return labels
 
 
-def _read(path: Path, report: Report) -> voc.Annotation | None:
+def _read(path: Path, report: Report) -> list[_Label]:
     try:
-        return voc.read(path)
+        return [(path, voc.read(path))]
     except AnnotationError as error:
         report.drop("annotation", _title(path), str(error).removeprefix(f"{path}: "))
-        return None
+        return []
 
 
 def _list_xml(folder: Path) -> list[Path]:
@@ -168,11 +143,6 @@ def _list_xml(folder: Path) -> list[Path]:
     return found
 
 
-def _stated_name(label: voc.Annotation) -> str:
-    """The file name inside the annotation, without the folders that some tools write there."""
-    return label.filename.replace("\\", "/").rsplit("/", 1)[-1][:255]  # no file system has longer ones
-
-
 def _key(name: str) -> str:
     """The same name for the two ways in which file systems write an accented letter."""
     return unicodedata.normalize("NFC", name)
@@ -180,7 +150,3 @@ def _key(name: str) -> str:
 
 def _title(path: Path) -> str:
     return f"{name_set(path.parent)}/{path.name}"
-
-
-def _names(folders: Sequence[Path]) -> str:
-    return ", ".join(map(str, folders))

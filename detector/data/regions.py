@@ -9,12 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.data.csvfile import read_rows
-from detector.data.voc import NUMBER
+from detector.data.voc import CORNERS, corners_in
 from detector.errors import AnnotationError
 
 __all__ = ["Regions"]
-
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
 class Regions:
@@ -29,11 +27,12 @@ class Regions:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._boxes: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
+        self._boxes: dict[tuple[str, str], list[tuple[float, ...]]] = defaultdict(list)
         for line, row in read_rows(path, ("image", *CORNERS), "--ignore") if path else []:
-            if not all(NUMBER.fullmatch(row[corner]) for corner in CORNERS):
+            corners = corners_in(row)
+            if corners is None:
                 raise AnnotationError(f"{path}: line {line}: {', '.join(CORNERS)} must be pixel numbers: correct it")
-            self._boxes[row.get("set", ""), row["image"]].append([float(row[corner]) for corner in CORNERS])
+            self._boxes[row.get("set", ""), row["image"]].append(corners)
         self._unused = set(self._boxes)
 
     def of(self, set_name: str | None, image: str) -> npt.NDArray[np.float32]:

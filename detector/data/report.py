@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
 from detector.detections import CLASSES, Detections
 
-__all__ = ["Kind", "Note", "Report"]
+__all__ = ["Note", "Report"]
 
-Kind = Literal["annotation", "box", "correction", "image"]
-
-PLURALS: dict[Kind, str] = {"annotation": "annotations", "box": "boxes", "correction": "corrections", "image": "images"}
+_Kind = Literal["annotation", "box", "correction", "image"]
+_COUNTED = ("images", "background", *CLASSES)
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Note:
         reason: why, in one line.
     """
 
-    kind: Kind
+    kind: _Kind
     file: str
     reason: str
 
@@ -37,8 +36,7 @@ class Report:
     Args:
         names: boxes per class name as the annotators wrote it, after the corrections.
         classes: class name as written to the class it became, or "ignore".
-        images, background: images, and images without a face among them, per (set, split).
-        boxes: boxes per (set, split, class).
+        counts: per (set, split) the "images", those without a face ("background"), and the boxes of each class.
         split: how train and val were decided.
         corrected: corrections applied, per action.
         dropped, mended, suspicious: what was left out, repaired, or kept although it looks wrong.
@@ -48,9 +46,7 @@ class Report:
 
     names: Counter[str] = field(default_factory=Counter)
     classes: dict[str, str] = field(default_factory=dict)
-    images: Counter[tuple[str, str]] = field(default_factory=Counter)
-    background: Counter[tuple[str, str]] = field(default_factory=Counter)
-    boxes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    counts: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     split: str = ""
     corrected: Counter[str] = field(default_factory=Counter)
     dropped: list[Note] = field(default_factory=list)
@@ -59,42 +55,35 @@ class Report:
     warnings: list[str] = field(default_factory=list)
     files: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def drop(self, kind: Kind, file: str, reason: str) -> None:
+    def drop(self, kind: _Kind, file: str, reason: str) -> None:
         """Something was left out."""
         self.dropped.append(Note(kind, file, reason))
 
-    def mend(self, kind: Kind, file: str, reason: str) -> None:
+    def mend(self, kind: _Kind, file: str, reason: str) -> None:
         """Something was repaired."""
         self.mended.append(Note(kind, file, reason))
 
-    def suspect(self, kind: Kind, file: str, reason: str) -> None:
+    def suspect(self, kind: _Kind, file: str, reason: str) -> None:
         """Something was kept, but a person should look at it."""
         self.suspicious.append(Note(kind, file, reason))
-
-    def count(self, set_name: str, split: str, truth: Detections) -> None:
-        """Count one image of the set ``set_name``."""
-        self.images[set_name, split] += 1
-        self.background[set_name, split] += not len(truth)
-        for name in CLASSES:
-            self.boxes[set_name, split, name] += truth.count(name)
 
     def why(self) -> str:
         """The most common reason for a loss, in brackets for the end of a message; "" where there is none."""
         reasons = Counter(note.reason for note in self.dropped).most_common(1)
         return f" ({reasons[0][0]})" if reasons else ""
 
-    def total(self, split: str) -> tuple[int, dict[str, int]]:
-        """Images, and boxes per class, of one split."""
-        images = sum(count for (_, side), count in self.images.items() if side == split)
-        boxes = Counter(dict.fromkeys(CLASSES, 0))
-        for (_, side, name), count in self.boxes.items():
-            boxes[name] += count if side == split else 0
-        return images, dict(boxes)
+    def count(self, set_name: str, split: str, truth: Detections) -> None:
+        """Count one image of the set ``set_name``."""
+        self.counts[set_name, split].update(images=1, background=int(not len(truth)))
+        self.counts[set_name, split].update(truth.names)
+
+    def total(self, split: str) -> Counter[str]:
+        """The counts of one split over all sets."""
+        return sum((counts for (_, side), counts in self.counts.items() if side == split), Counter())
 
     def text(self) -> str:
         """The report for people: a table of counts, then every note."""
-        lines = [*self._table(), "", *([self.split, ""] if self.split else [])]
-        lines += ["class names in the annotations:"]
+        lines = [*self._table(), "", *([self.split, ""] if self.split else []), "class names in the annotations:"]
         for name, count in sorted(self.names.items()):
             lines.append(f"  {_line(name)}: {count} boxes -> {self.classes.get(name, '?')}")
         if self.corrected:
@@ -109,13 +98,11 @@ class Report:
 
     def content(self) -> dict[str, object]:
         """The same content as :meth:`text` and the list of files, ready for JSON."""
-        sets = [
-            {"set": set_name, "split": split, "images": count, "background": self.background[set_name, split]}
-            | {name: self.boxes[set_name, split, name] for name in CLASSES}
-            for (set_name, split), count in sorted(self.images.items())
-        ]
         return {
-            "sets": sets,
+            "sets": [
+                {"set": set_name, "split": split} | {name: counts[name] for name in _COUNTED}
+                for (set_name, split), counts in sorted(self.counts.items())
+            ],
             "split": self.split,
             "names": {name: {"boxes": n, "class": self.classes.get(name)} for name, n in sorted(self.names.items())},
             "corrected": dict(sorted(self.corrected.items())),
@@ -128,22 +115,20 @@ class Report:
         return {"dropped": self.dropped, "mended": self.mended, "suspicious": self.suspicious}
 
     def _table(self) -> list[str]:
-        rows: list[tuple[str, ...]] = [("set", "split", "images", "background", *CLASSES)]
-        for (set_name, split), count in sorted(self.images.items()):
-            boxes = (str(self.boxes[set_name, split, name]) for name in CLASSES)
-            rows.append((_line(set_name), split, str(count), str(self.background[set_name, split]), *boxes))
-        for split in sorted({split for _, split in self.images}):
-            images, classes = self.total(split)
-            background = sum(n for (_, side), n in self.background.items() if side == split)
-            rows.append(("all", split, str(images), str(background), *map(str, classes.values())))
+        counted = [(_line(set_name), split, counts) for (set_name, split), counts in sorted(self.counts.items())]
+        counted += [("all", split, self.total(split)) for split in sorted({split for _, split in self.counts})]
+        rows: list[tuple[str, ...]] = [("set", "split", *_COUNTED)]
+        rows += [(name, split, *(str(counts[column]) for column in _COUNTED)) for name, split, counts in counted]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        align = [str.ljust, str.ljust, *[str.rjust] * (len(widths) - 2)]
+        align = [str.ljust, str.ljust, *[str.rjust] * len(_COUNTED)]
         return ["  ".join(a(cell, w) for a, cell, w in zip(align, row, widths, strict=True)) for row in rows]
 
 
 def _tally(notes: list[Note]) -> str:
     kinds = sorted(Counter(note.kind for note in notes).items())
-    return ", ".join(f"{count} {kind if count == 1 else PLURALS[kind]}" for kind, count in kinds) or "none"
+    plural = {"box": "boxes"}
+    named = (f"{count} {kind if count == 1 else plural.get(kind, f'{kind}s')}" for kind, count in kinds)
+    return ", ".join(named) or "none"
 
 
 def _line(text: str) -> str:

@@ -1,17 +1,45 @@
-"""One record for an image with its labelled faces, from whatever labels they came."""
+"""One labelled image: its record, and how the boxes that an annotator drew and named become its truth."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from detector.data.report import Report
 from detector.data.voc import Box
-from detector.detections import Detections
+from detector.detections import CLASSES, Detections
+from detector.errors import AnnotationError, SourceError
+from detector.media.images import image_size
 
-__all__ = ["Sample"]
+__all__ = ["DEFAULT_NAMES", "IGNORE", "Sample", "faces", "ground_truth", "resolve", "usable_size"]
+
+IGNORE = "ignore"
+"""The class of boxes that are left out."""
+
+DEFAULT_NAMES: Mapping[str, tuple[str, ...]] = {
+    "with_mask": (
+        *("with_mask", "mask", "masked", "masks", "face_mask", "facemask", "withmask", "wearing_mask"),
+        *("face_with_mask", "mask_on", "mask_weared_correct", "with_correct_mask", "correct_mask"),
+    ),
+    # A mask that leaves nose or mouth bare counts as none.
+    "without_mask": (
+        *("without_mask", "no_mask", "nomask", "none_mask", "withoutmask", "unmasked", "not_masked", "no_face_mask"),
+        *("face", "face_no_mask", "face_without_mask", "face_nomask", "mask_off", "bare_face"),
+        *("mask_weared_incorrect", "with_incorrect_mask", "incorrect_mask", "mask_incorrect", "improper_mask"),
+        *("wrong_mask", "mask_worn_incorrectly", "incorrectly_worn_mask", "face_with_mask_incorrect"),
+    ),
+}
+"""Class to the names that public data sets use for it; '-', ' ', '_' and upper case make no difference."""
+
+MIN_IMAGE_SIDE = 10  # ultralytics silently leaves smaller images out
+MIN_BOX_SIDE = 1.0
+SHOWN = 20  # names in an error message
+XYXY = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,3 +65,107 @@ class Sample:
     ignored: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     boxes: tuple[Box, ...] = ()
     split: str | None = None
+
+
+def resolve(names: Mapping[str, int], overrides: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
+    """Find the class of every name.
+
+    Args:
+        names: class names in the annotations and how many boxes each has.
+        overrides: name to "with_mask", "without_mask" or "ignore", before the defaults.
+
+    Returns:
+        Name to class (or "ignore"), and those of the overrides that match no name.
+
+    Raises:
+        AnnotationError: a name is unknown, or an override names a class that does not exist.
+    """
+    known = {name: target for target, defaults in DEFAULT_NAMES.items() for name in defaults}
+    for name, target in (overrides or {}).items():
+        known[_normal(name)] = _normal(target)
+        if _normal(target) not in (*CLASSES, IGNORE):
+            raise AnnotationError(f"--map {name}={target}: CLASS must be {', '.join(CLASSES)} or {IGNORE}")
+    unknown = [name for name in sorted(names) if _normal(name) not in known]
+    if unknown:
+        found = ", ".join(f"{name[:60]!r} ({names[name]} boxes)" for name in unknown[:SHOWN])
+        found += f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+        raise AnnotationError(
+            f"class names that are not known: {found}: say what each is with --map NAME=CLASS, "
+            f"where CLASS is {', '.join(CLASSES)} or {IGNORE}"
+        )
+    present = {_normal(name) for name in names}
+    unused = [name for name in sorted(overrides or {}) if _normal(name) not in present]
+    return {name: known[_normal(name)] for name in sorted(names)}, unused
+
+
+def usable_size(image: Path, title: str, report: Report, stated: tuple[int, int] | None) -> tuple[int, int] | None:
+    """(width, height) of the upright image, px; None, and a line in the report, if it cannot be trained on.
+
+    A size that its annotation states and that is another is reported too. Boxes are never rescaled: the stated size
+    is wrong too often.
+    """
+    try:
+        width, height = size = image_size(image, whole=True)
+    except SourceError as error:
+        report.drop("image", title, str(error).removeprefix(f"{image}: "))
+        return None
+    if min(size) < MIN_IMAGE_SIDE:
+        report.drop("image", title, f"{width}x{height} px: smaller than {MIN_IMAGE_SIDE} px cannot be trained on")
+        return None
+    if stated is None or min(stated) <= 0:
+        report.mend("annotation", title, f"states no size; the image has {width}x{height}")
+    elif stated != size:
+        hint = "perhaps another image was labelled"
+        if stated == (height, width):
+            hint = "it was perhaps labelled lying on its side"
+        elif abs(stated[0] * height - stated[1] * width) <= max(*stated, *size):
+            hint = "a scaled copy was perhaps labelled"
+        said = f"states {stated[0]}x{stated[1]}, the image has {width}x{height}"
+        report.suspect("annotation", title, f"{said}; {hint}: look at its boxes in LabelImg")
+    return size
+
+
+def ground_truth(
+    boxes: Iterable[Box], size: tuple[int, int], classes: Mapping[str, str], title: str, report: Report
+) -> Detections:
+    """The boxes that can be used, in their order, clipped to an image of ``size``; a line for each other or mended one.
+
+    Args:
+        boxes: of one annotation.
+        size: (width, height) of its image, px.
+        classes: annotators' names to classes or "ignore".
+        title: how the report calls the image.
+        report: gets the lines.
+    """
+    found: dict[tuple[XYXY, int], None] = {}
+    for index, box in enumerate(boxes, 1):
+        if classes[box.name] == IGNORE:
+            continue
+        what, class_id = f"{index} ({box})", CLASSES.index(classes[box.name])
+        (left, right), (top, bottom) = sorted((box.xmin, box.xmax)), sorted((box.ymin, box.ymax))
+        xyxy = max(left, 0.0), max(top, 0.0), min(right, size[0]), min(bottom, size[1])
+        if xyxy[2] - xyxy[0] < MIN_BOX_SIDE or xyxy[3] - xyxy[1] < MIN_BOX_SIDE:
+            report.drop("box", title, f"{what}: under {MIN_BOX_SIDE:g} px in {size[0]}x{size[1]}")
+            continue
+        if (xyxy, class_id) in found:
+            report.drop("box", title, f"{what}: the same again")
+            continue
+        if (xyxy, 1 - class_id) in found:
+            report.suspect("box", title, f"{what}: labelled with both classes")
+        if (left, top, right, bottom) != box.xyxy:
+            report.mend("box", title, f"{what}: corners put in order")
+        if (left, top, right, bottom) != xyxy:
+            report.mend("box", title, f"{what}: clipped to the image")
+        found[xyxy, class_id] = None
+    return faces(found)
+
+
+def faces(labelled: Iterable[tuple[XYXY, int]]) -> Detections:
+    """Ground truth from boxes in pixels with their classes' numbers."""
+    boxes = list(labelled)
+    xyxy = np.array([box for box, _ in boxes], np.float32).reshape(-1, 4)
+    return Detections(xyxy, np.ones(len(boxes), np.float32), np.array([number for _, number in boxes], np.int64))
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_\s]+", "_", name.strip()).casefold()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,16 +20,16 @@ from detector.files import write_file
 if TYPE_CHECKING:
     from lxml import etree
 
-__all__ = ["Annotation", "Box", "format_number", "read", "to_bytes", "write"]
+__all__ = ["CORNERS", "Annotation", "Box", "corners_in", "format_number", "read", "to_bytes", "write"]
 
 MAX_BYTES = 8 * 2**20  # about 25,000 boxes; the largest real files have 2,000
 MAX_NAME = 200  # characters of a class
 MAX_DIGITS = 40  # of a number
 MAX_COORDINATE = 1_000_000  # no image is larger; 1e300 would be clipped to a box that looks real
+CORNERS = ("xmin", "ymin", "xmax", "ymax")
 ROOT_TAGS = frozenset({"folder", "filename", "path", "size"})
 SIZE_TAGS = frozenset({"width", "height", "depth"})
 OBJECT_TAGS = frozenset({"name", "pose", "truncated", "difficult", "bndbox"})
-CORNERS = frozenset({"xmin", "ymin", "xmax", "ymax"})
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)  # float() also takes nan, inf and 1_000
 
 
@@ -131,6 +132,15 @@ def format_number(value: float) -> str:
     return "0" if text == "-0" else text
 
 
+def corners_in(row: Mapping[str, str]) -> tuple[float, float, float, float] | None:
+    """The columns xmin, ymin, xmax, ymax of a CSV row; None where one is not a number of pixels."""
+    texts = [row[corner] for corner in CORNERS]
+    if not all(len(text) <= MAX_DIGITS and _number(text) is not None for text in texts):
+        return None
+    xmin, ymin, xmax, ymax = map(float, texts)
+    return xmin, ymin, xmax, ymax
+
+
 def _parse(path: Path) -> etree._Element:
     from lxml import etree
 
@@ -202,9 +212,9 @@ def _box(element: etree._Element, index: int) -> Box:
             raise AnnotationError(f"has a name of {len(name)} characters: name it again in LabelImg")
         if "bndbox" not in fields:
             raise AnnotationError("has no bndbox: draw its box in LabelImg")
-        corners = _children(fields["bndbox"], CORNERS)
-        xmin, ymin, xmax, ymax = (_coordinate(corners, tag) for tag in ("xmin", "ymin", "xmax", "ymax"))
-        difficult, truncated = bool(_integer(fields, "difficult")), bool(_integer(fields, "truncated"))
+        corners = _children(fields["bndbox"], frozenset(CORNERS))
+        difficult, truncated = (bool(_integer(fields, tag)) for tag in ("difficult", "truncated"))
+        xmin, ymin, xmax, ymax = (_coordinate(corners, tag) for tag in CORNERS)
         return Box(name, xmin, ymin, xmax, ymax, difficult, truncated, _text(fields, "pose") or "Unspecified")
     except AnnotationError as error:
         raise AnnotationError(f"object {index} {error}") from None
@@ -240,14 +250,14 @@ def _coordinate(fields: dict[str, etree._Element], tag: str) -> float:
 
 def _pixels(text: str, tag: str) -> float:
     value = _number(text) if len(text) <= MAX_DIGITS else None
-    if value is None or abs(value) > MAX_COORDINATE:
+    if value is None:
         raise AnnotationError(f"has {tag} {text[:40]!r}, which is not a number of pixels (like 12 or 12.5): correct it")
     return value
 
 
 @lru_cache(maxsize=4096)  # a data set has a few hundred numbers, thousands of times
 def _number(text: str) -> float | None:
-    return float(text) if (text.isascii() and text.isdecimal()) or NUMBER.fullmatch(text) else None
+    return float(text) if NUMBER.fullmatch(text) and abs(float(text)) <= MAX_COORDINATE else None
 
 
 def _element(annotation: Annotation) -> etree._Element:
@@ -277,6 +287,6 @@ def _element(annotation: Annotation) -> etree._Element:
         add(item, "truncated", str(int(box.truncated)))
         add(item, "difficult", str(int(box.difficult)))
         corners = add(item, "bndbox")
-        for tag, corner in zip(("xmin", "ymin", "xmax", "ymax"), box.xyxy, strict=True):
+        for tag, corner in zip(CORNERS, box.xyxy, strict=True):
             add(corners, tag, format_number(corner))
     return root

@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from detector.data.csvfile import read_rows
-from detector.data.voc import format_number
+from detector.data.voc import CORNERS, format_number
 from detector.labelling.disagreements import KINDS, Disagreement, Face
 
 __all__ = ["COLUMNS", "earlier_rows", "rows_of", "to_csv"]
 
-CORNERS = ("xmin", "ymin", "xmax", "ymax")
 COLUMNS = ("item", "set", "image", "action", *CORNERS, "name", "reason")
 """``item`` is the number on the sheet; what applies the file does not need it."""
 

@@ -105,15 +105,21 @@ def header_of(path: Path) -> ImageHeader:
         raise _unreadable(path, error) from error
 
 
-def image_size(path: Path) -> tuple[int, int]:
+def image_size(path: Path, *, whole: bool = False) -> tuple[int, int]:
     """(width, height) in pixels of the upright image, as :func:`read` would return it.
 
     Only the header is read for JPEG and PNG; other formats are decoded.
+
+    Args:
+        path: the file.
+        whole: refuse a JPEG, PNG or WebP whose end is missing.
 
     Raises:
         SourceError: the file is missing, unreadable, or not an image.
     """
     header = header_of(path)
+    if whole and not header.complete:
+        raise SourceError(f"{path}: the file is cut short: copy it again")
     if header.format in {"jpeg", "png"} and header.upright_size and all(header.upright_size):
         return header.upright_size
     height, width = read(path).shape[:2]

@@ -143,7 +143,7 @@ def test_an_image_without_faces_becomes_background(workspace: Workspace) -> None
     workspace.pair("empty.jpg")
     report = build(workspace)
     assert (workspace.out / "labels/train/empty.txt").read_bytes() == b""
-    assert report.background["set", "train"] == 1
+    assert report.counts["set", "train"]["background"] == 1
 
 
 @pytest.mark.parametrize(
@@ -520,4 +520,4 @@ def test_images_are_not_decoded_when_the_split_is_given(workspace: Workspace) ->
     data[scan + 14 : -2] = bytes(len(data) - scan - 16)  # header and end are there, the pixels are not
     path.write_bytes(data)
     assert images.image_size(path) == (64, 48)
-    assert build(workspace).images["set", "train"] == 1
+    assert build(workspace).counts["set", "train"]["images"] == 1

@@ -12,6 +12,7 @@ from detector.data.loading import load_voc
 from detector.data.pairing import pair
 from detector.data.progress import silent
 from detector.data.report import Report
+from detector.detections import CLASSES
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 SETS = ("aizoo", "ilc", "kaggle", "wider")
@@ -38,11 +39,13 @@ def test_all_sets_are_split_as_decided_and_lose_no_box(tmp_path: Path) -> None:
         "nomask": 1554,
         "face": 8116,
     }
-    assert [report.total(split)[0] for split in ("train", "val")] == [3031, 379]
+    assert [report.total(split)["images"] for split in ("train", "val")] == [3031, 379]
     for split, count in (("train", 3031), ("val", 379)):
         assert len(list((tmp_path / "out/images" / split).iterdir())) == count
         assert len(list((tmp_path / "out/labels" / split).iterdir())) == count
-    assert sum(report.boxes.values()) == sum(report.names.values())
+    assert sum(report.total(split)[name] for split in ("train", "val") for name in CLASSES) == sum(
+        report.names.values()
+    )
     assert report.dropped == report.mended == report.suspicious == report.warnings == []
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from detector.data.classmap import resolve
+from detector.data.sample import resolve
 from detector.errors import AnnotationError
 
 
