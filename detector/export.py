@@ -1,4 +1,4 @@
-"""Turn a checkpoint into a verified ONNX file: ``python -m detector.export CHECKPOINT``."""
+"""Turn a checkpoint into a verified ONNX file: ``mask-detector export CHECKPOINT``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector import _cli
+from detector import cli
+from detector.cli.flags import add_flags
+from detector.engines.weights import CLASSIFIER_WEIGHTS, FACE_WEIGHTS
 from detector.media.images import list_images
-from detector.training.exporter import Exported, export
+from detector.training import require_packages
 
-__all__ = ["export", "main"]
+__all__ = ["main", "next_command"]
 
 EXAMPLES = """\
   mask-detector export runs/train/weights/best.pt
@@ -20,27 +22,32 @@ EXAMPLES = """\
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    parser = _cli.make_parser(
+    parser = cli.make_parser(
         "export", "Turn a checkpoint into an ONNX file and check that both find the same faces.", EXAMPLES
     )
     parser.add_argument(
-        "checkpoint", type=Path, help="the network that detector.train wrote (.pt)", metavar="CHECKPOINT"
+        "checkpoint", type=Path, help="the network that mask-detector train wrote (.pt)", metavar="CHECKPOINT"
     )
-    parser.add_argument("--out", type=Path, help="file to write (default: beside the checkpoint)", metavar="FILE")
-    parser.add_argument("--imgsz", type=_cli.positive, help="recommended image size, px (default: as trained)")
+    add_flags(parser, "--out", metavar="FILE", help="file to write (default: beside the checkpoint)")
+    add_flags(parser, "--imgsz", help="recommended image size, px (default: as trained)")
     parser.add_argument(
         "--head",
         choices=("raw", "end2end"),
         default="raw",
         help="raw: double boxes are removed outside the network; end2end: inside it, if it can",
     )
-    parser.add_argument("--images", type=Path, help="folder of images to compare on (default: two are built in)")
+    parser.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="images to compare on, or crops (default: two are built in)"
+    )
     parser.add_argument("--data-note", default="", help="what the network was trained on, for the metadata")
-    _cli.add_trust_flag(parser)
-    return _cli.run_command(parser, _command, argv)
+    add_flags(parser, "--trust")
+    return cli.run_command(parser, _command, argv)
 
 
 def _command(args: argparse.Namespace) -> int:
+    require_packages()
+    from detector.training.exporter import export
+
     done = export(
         args.checkpoint,
         args.out or args.checkpoint.with_suffix(".onnx"),
@@ -50,17 +57,22 @@ def _command(args: argparse.Namespace) -> int:
         images=list_images(args.images) if args.images else (),
         trust=args.trust,
     )
-    print(summary(done))
-    print(f"next: python -m detector.run --source 0 --weights {done.path}")
-    return _cli.EXIT_OK
+    print(done)
+    print(next_command(done.network, done.path))
+    return cli.EXIT_OK
 
 
-def summary(done: Exported) -> str:
-    """One line about an export."""
-    return (
-        f"{done.path}: {done.head} head, {done.imgsz} px; equal to the checkpoint on {done.parity.inputs} inputs "
-        f"({done.parity.candidates} boxes, off by at most {done.parity.pixels:.2g} px and {done.parity.score:.1g})"
-    )
+def next_command(network: str, weights: Path | None) -> str:
+    """What to do with a new network.
+
+    Args:
+        network: its name, see :mod:`detector.engines.weights`.
+        weights: its file; None if it is the default now.
+    """
+    if network == FACE_WEIGHTS:
+        return f"next: mask-detector train --engine two-step --faces ssd{f'={weights}' if weights else ''}"
+    engine = "--engine two-step " if network == CLASSIFIER_WEIGHTS else ""
+    return f"next: mask-detector run {engine}--source 0{f' --weights {weights}' if weights else ''}"
 
 
 if __name__ == "__main__":

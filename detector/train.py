@@ -1,4 +1,4 @@
-"""Train on your own labels: ``python -m detector.train``."""
+"""Train on your own labels: ``mask-detector train``."""
 
 from __future__ import annotations
 
@@ -7,27 +7,39 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from detector import _cli, _train_two_step
-from detector._labels import add_label_flags, check_label_flags, convert
-from detector._progress import TrainingProgress, clock, say_stopped
-from detector.engines import ENGINES, default_weights
+from detector import cli
+from detector.cli.flags import add_flags, positive
+from detector.cli.label_flags import add_label_flags, check_label_flags, convert_labels, sources_given
+from detector.data.loading import load_yolo
+from detector.data.regions import Regions
+from detector.engines.face_finders import load_finder
+from detector.engines.weights import CLASSIFIER_WEIGHTS, DEFAULT_WEIGHTS, FACE_WEIGHTS, default_weights
 from detector.errors import TrainingError
-from detector.export import summary
-from detector.training import exporter
-from detector.training.checkpoint import slim
-from detector.training.results import TrainingResult
-from detector.training.single_stage.yolo_copy import adopt, check_folder, describe
-from detector.training.single_stage.yolo_training import resume, run_folder, train
-from detector.training.start import DEFAULT_START, find_start
+from detector.export import next_command
+from detector.training import require_packages
 
-__all__ = ["TrainingResult", "finish", "main", "resume", "train"]
+if TYPE_CHECKING:
+    from detector.training.exporter import Exported
+    from detector.training.history import Trained
 
-log = logging.getLogger("detector.train")
+__all__ = ["finish", "main"]
 
-NETWORK = "mask_detector"
-EPOCHS, IMGSZ = 30, 512
-PARITY_IMAGES = 3
+log = logging.getLogger(__name__)
+
+FLAGS = ("start", "epochs", "imgsz", "crops", "backbone", "side", "min_side", "faces", "ignore")
+"""What a training learns from and how; not all of them have all."""
+
+FOREIGN_FLAGS: dict[str, tuple[set[str], str]] = {
+    DEFAULT_WEIGHTS: (
+        {"crops", "backbone", "side", "min_side", "faces", "ignore"},
+        "is for --engine two-step: add that, or leave it out",
+    ),
+    CLASSIFIER_WEIGHTS: ({"imgsz"}, "is not for the mask classifier: use --side"),
+    FACE_WEIGHTS: ({"crops", "backbone", "side", "min_side", "faces"}, "is not for the face finder: leave it out"),
+}
+"""By network, what its training does not have, and the remedy."""
 
 EXAMPLES = """\
   mask-detector train                                              on the sample in data/
@@ -35,98 +47,115 @@ EXAMPLES = """\
   mask-detector train --annotations a/xml --annotations b/xml --images a/img --images b/img --map bare=without_mask
   mask-detector train --data my_yolo_folder/data.yaml --imgsz 640 --device cuda
   mask-detector train --resume runs/train
-  mask-detector train --engine two-step --crops my/crops           the classifier of the two-step engine"""
+  mask-detector train --engine two-step --crops my/crops           the classifier of the two-step engine
+  mask-detector train --engine two-step --finder                   its face finder"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
-    return _cli.run_command(build_parser(), _command, argv)
+    return cli.run_command(build_parser(), _command, argv)
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``python -m detector.train``."""
-    parser = _cli.make_parser("train", "Train the network on LabelImg labels or on a YOLO folder.", EXAMPLES)
-    parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0], help="what is trained")
+    """The flags of ``mask-detector train``."""
+    parser = cli.make_parser("train", "Train the network on LabelImg labels or on a YOLO folder.", EXAMPLES)
+    add_flags(parser, "--engine", default=None, help="what is trained (default: single-stage)")
     add_label_flags(parser)
     learning = parser.add_argument_group("training")
     learning.add_argument(
         "--start",
-        help=f"checkpoint to start from (default: weights/{NETWORK}.pt, or {DEFAULT_START} from ultralytics; "
+        help="checkpoint to start from (default: weights/mask_detector.pt, or yolo26n.pt from ultralytics; "
         "two-step: ImageNet weights of torchvision, from there)",
     )
-    learning.add_argument(
-        "--epochs", type=_cli.positive, help=f"times that every image is seen (default: {EPOCHS}, two-step 20)"
+    add_flags(learning, "--epochs", help="times that every image is seen (default: 30; classifier 20, finder 40)")
+    add_flags(learning, "--imgsz", help="images' longer side in the network, px (default: 512)")
+    add_flags(learning, "--batch", help="images per step (default: 16, classifier 32, or all if they are fewer)")
+    add_flags(learning, "--device", help="auto, cpu, cuda, cuda:1 or mps")
+    add_flags(learning, "--resume", help="go on with an interrupted run; only --device, --batch and --trust apply")
+    add_flags(learning, "--trust")
+    group = parser.add_argument_group("two-step engine only")
+    group.add_argument("--finder", action="store_true", help="train its face finder; both classes are faces")
+    group.add_argument("--crops", type=Path, help="folder of ready crops instead of labels", metavar="FOLDER")
+    group.add_argument("--backbone", help="classifier's network, mobilenet_v2 (default) or inception_v3")
+    group.add_argument("--side", type=positive, help="of the crops, px (default: 224)")
+    add_flags(group, "--min-side")
+    add_flags(
+        group,
+        "--faces",
+        default=None,
+        help="face finder whose false faces teach what is none, such as ssd (default: random squares)",
     )
-    learning.add_argument(
-        "--imgsz", type=_cli.positive, help=f"images' longer side in the network, px (default: {IMGSZ})"
-    )
-    learning.add_argument(
-        "--batch", type=_cli.positive, help="images per step (default: 16, two-step 32, or all if they are fewer)"
-    )
-    learning.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps")
-    learning.add_argument(
-        "--resume",
-        type=Path,
-        help="go on with an interrupted run; only --device, --batch and --trust apply",
-        metavar="RUN",
-    )
-    _cli.add_trust_flag(parser)
-    _train_two_step.add_flags(parser)
-    output = parser.add_argument_group("output")
-    output.add_argument("--name", default="train", help="name of the run; taken names get a number")
-    output.add_argument("--runs", type=Path, default=Path("runs"), help="folder of all runs", metavar="FOLDER")
-    output.add_argument("--install", action="store_true", help="also make the result the default network, in weights/")
+    add_flags(group, "--ignore")
+    add_flags(parser.add_argument_group("output"), "--name", "--runs", "--install")
     return parser
 
 
-def finish(result: TrainingResult, *, trust: bool = False) -> exporter.Exported:
-    """Write the best checkpoint into the run folder, small and clean, and export it to a verified ONNX file."""
-    data = result.run / "dataset" / "data.yaml"
-    checkpoint = result.run / f"{NETWORK}.pt"
-    slim(result.best, checkpoint, data_note=describe(check_folder(data)), trust=trust)
-    pictures = sorted((data.parent / "images" / "val").iterdir())[:PARITY_IMAGES]
-    return exporter.export(checkpoint, checkpoint.with_suffix(".onnx"), images=pictures, trust=trust)
+def finish(trained: Trained, *, trust: bool = False) -> Exported:
+    """Export the best checkpoint to a verified ONNX file in the run's folder; single-stage leaves a small .pt too."""
+    from detector.training.checkpoint import slim
+    from detector.training.exporter import export
+
+    checkpoint, out = trained.best, trained.run / trained.network
+    if trained.network == DEFAULT_WEIGHTS:
+        checkpoint = out.with_suffix(".pt")
+        slim(trained.best, checkpoint, data_note=trained.note, trust=trust)
+    return export(checkpoint, out, images=trained.examples, trust=trust)
 
 
 def _command(args: argparse.Namespace) -> int:
-    check_label_flags(args)
-    if args.engine == "two-step":
-        return _train_two_step.train_two_step(args)
-    given = [name for name in _train_two_step.FLAGS if getattr(args, name) is not None]
-    if given:
-        raise TrainingError(f"--{given[0].replace('_', '-')}: is for --engine two-step: add that, or leave it out")
+    network = FACE_WEIGHTS if args.finder else CLASSIFIER_WEIGHTS if args.engine == "two-step" else DEFAULT_WEIGHTS
+    _check_flags(args, network)
+    require_packages()
+    from detector.training.exporter import install
+    from detector.training.history import clock
+    from detector.training.resume import resume
+    from detector.training.runs import run_folder
+
     with run_folder(args.resume, args.runs, args.name) as run:
-        progress = TrainingProgress()
-        try:
-            if args.resume:
-                result = resume(run, device=args.device, batch=args.batch, listener=progress, trust=args.trust)
-            else:
-                result = _train_new(args, run, progress)
-        except KeyboardInterrupt:
-            progress.close()
-            say_stopped(run, "python -m detector.train")
-            return _cli.EXIT_INTERRUPTED
-        finally:
-            progress.close()
-        exported = finish(result, trust=args.trust)
-    _print_result(result)
-    print(summary(exported))
-    weights = exported.path
+        if args.resume:
+            trained = resume(run, device=args.device, batch=args.batch, progress=cli.progress_bar, trust=args.trust)
+        else:
+            trained = _TRAININGS[network](args, run)
+        print(trained.report)
+        print(f"trained in {clock(trained.seconds)}; curves: {trained.curves}; best checkpoint: {trained.best}")
+        exported = finish(trained, trust=args.trust)
+    print(exported)
     if args.install:
-        files = [weights.with_suffix(".pt"), weights]
-        for path in exporter.install(files, default_weights().parent):
+        small = exported.path.with_suffix(".pt")
+        for path in install([*([small] if small.is_file() else []), exported.path], default_weights().parent):
             print(f"installed {path}")
-    print(f"next: python -m detector.run --source 0{'' if args.install else f' --weights {weights}'}")
-    return _cli.EXIT_OK
+    print(next_command(trained.network, None if args.install else exported.path))
+    return cli.EXIT_OK
 
 
-def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) -> TrainingResult:
-    weights = default_weights().with_suffix(".pt")
-    start = find_start(args.start or (str(weights) if weights.is_file() else DEFAULT_START), args.runs / "pretrained")
+def _check_flags(args: argparse.Namespace, network: str) -> None:
+    check_label_flags(args)
+    given = [name for name in FLAGS if getattr(args, name) is not None]
+    if args.resume and (args.engine or args.finder or given):
+        name = "engine" if args.engine else "finder" if args.finder else given[0]
+        raise TrainingError(f"--resume goes on with its own settings: leave out --{name.replace('_', '-')}")
+    if args.finder and args.engine != "two-step":
+        raise TrainingError("--finder: is for --engine two-step: add that, or leave it out")
+    foreign, remedy = FOREIGN_FLAGS[network]
+    cutting = [name for name in ("min_side", "faces", "ignore") if getattr(args, name) is not None]
+    labels = [*sources_given(args), *(["data"] if args.data else []), *cutting]
+    for name in given:
+        if name in foreign:
+            raise TrainingError(f"--{name.replace('_', '-')}: {remedy}")
+    if args.crops and labels:
+        raise TrainingError(f"--crops are ready: leave out --{labels[0].replace('_', '-')}")
+
+
+def _train_detector(args: argparse.Namespace, run: Path) -> Trained:
+    from detector.training.single_stage.yolo_copy import adopt
+    from detector.training.single_stage.yolo_training import EPOCHS, IMGSZ, train
+    from detector.training.start import DEFAULT_START, find_start
+
+    shipped = default_weights().with_suffix(".pt")
+    start = find_start(args.start or (str(shipped) if shipped.is_file() else DEFAULT_START), args.runs / "pretrained")
     out = run / "dataset"
-    data = adopt(args.data, out, progress) if args.data else convert(args, out, progress)
-    log.info("%s: %s", run, describe(check_folder(data)))
-    log.info("starting from %s", start)
+    data = adopt(args.data, out, cli.progress_bar) if args.data else convert_labels(args, out, cli.progress_bar)
+    log.info("training in %s, starting from %s", run, start)
     return train(
         data,
         run,
@@ -136,17 +165,62 @@ def _train_new(args: argparse.Namespace, run: Path, progress: TrainingProgress) 
         batch=args.batch,
         device=args.device,
         seed=args.seed,
-        listener=progress,
+        progress=cli.progress_bar,
         trust=args.trust,
     )
 
 
-def _print_result(result: TrainingResult) -> None:
-    print(f"{'class':<14}{'faces':>7}{'AP50':>8}{'precision':>11}{'recall':>8}")
-    for score in result.scores:
-        print(f"{score.name:<14}{score.faces:>7}{score.ap50:>8.3f}{score.precision:>11.3f}{score.recall:>8.3f}")
-    print(f"trained in {clock(result.seconds)}; curves: {result.curves}; best checkpoint: {result.best}")
+def _train_classifier(args: argparse.Namespace, run: Path) -> Trained:
+    from detector.training.start import load_imagenet
+    from detector.training.two_step.classifier_network import BACKBONES
+    from detector.training.two_step.classifier_training import ClassifierLearner, ClassifierSettings
 
+    backbone = args.backbone or BACKBONES[0]
+    weights = load_imagenet(args.start or backbone, backbone, args.runs / "pretrained")
+    folder = args.crops or _cut_crops(args, run)
+    chosen = _given(args, "epochs", "side", "batch", "seed")
+    settings = ClassifierSettings(crops=str(folder.resolve()), backbone=backbone, **chosen)
+    return ClassifierLearner(settings, run, args.device, cli.progress_bar).start(weights)
+
+
+def _train_face_finder(args: argparse.Namespace, run: Path) -> Trained:
+    from detector.training.start import load_imagenet
+    from detector.training.two_step.face_ssd_network import BACKBONE
+    from detector.training.two_step.face_ssd_training import FaceFinderLearner, FaceFinderSettings
+
+    weights = load_imagenet(args.start or BACKBONE, BACKBONE, args.runs / "pretrained")
+    data = args.data or convert_labels(args, run / "dataset", cli.progress_bar)
+    ignore = str(args.ignore.resolve()) if args.ignore else None
+    chosen = _given(args, "epochs", "imgsz", "batch", "seed")
+    settings = FaceFinderSettings(data=str(data.resolve()), ignore=ignore, **chosen)
+    return FaceFinderLearner(settings, run, args.device, cli.progress_bar).start(weights)
+
+
+def _cut_crops(args: argparse.Namespace, run: Path) -> Path:
+    """The crops of the labels that the flags name, in the run's folder."""
+    from detector.training.two_step.crop_writer import write_crops
+
+    data = args.data or convert_labels(args, run / "dataset", cli.progress_bar)
+    regions = Regions(args.ignore)
+    write_crops(
+        {part: load_yolo(data, part=part, regions=regions, progress=cli.progress_bar) for part in ("train", "val")},
+        run / "crops",
+        finder=load_finder(args.faces) if args.faces else None,
+        progress=cli.progress_bar,
+        **_given(args, "side", "min_side", "seed"),
+    )
+    return run / "crops"
+
+
+def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+_TRAININGS = {
+    DEFAULT_WEIGHTS: _train_detector,
+    CLASSIFIER_WEIGHTS: _train_classifier,
+    FACE_WEIGHTS: _train_face_finder,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

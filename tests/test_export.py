@@ -18,7 +18,7 @@ def test_the_command_writes_beside_the_checkpoint_and_prints_what_to_do_next(
     out, err = capfd.readouterr()
     first, second = out.splitlines()
     assert first.startswith(f"{tmp_path / 'mine.onnx'}: raw head, 64 px; equal to the checkpoint on 17 inputs")
-    assert second == f"next: python -m detector.run --source 0 --weights {tmp_path / 'mine.onnx'}"
+    assert second == f"next: mask-detector run --source 0 --weights {tmp_path / 'mine.onnx'}"
     assert err == ""
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.onnx", "mine.pt"]
     assert (tmp_path / "mine.onnx").stat().st_size > 1_000_000

@@ -7,7 +7,6 @@ import pytest
 from detector import train
 from tests.training.build import SAMPLE, digest
 from tests.training.two_step_parts import imagenet, write_crops
-from tools import train_face_ssd
 
 TWO_STEP = ("--engine", "two-step", "--device", "cpu")
 COUNTS = {f"{part}/{name}": 6 for part in ("train", "val") for name in ("with_mask", "without_mask")}
@@ -24,7 +23,7 @@ def test_the_sample_alone_gives_a_classifier_and_is_not_touched(
     run = tmp_path / "runs" / "train"
     assert out.splitlines()[0].split() == ["precision", "recall", "F1", "support"]
     assert out.splitlines()[-1] == (
-        f"next: python -m detector.run --engine two-step --source 0 --weights {run / 'mask_classifier.onnx'}"
+        f"next: mask-detector run --engine two-step --source 0 --weights {run / 'mask_classifier.onnx'}"
     )
     assert len([line for line in err.splitlines() if line.startswith("epoch 1/1 (head)  loss ")]) == 1
     assert sorted(path.name for path in run.iterdir()) == sorted(
@@ -44,7 +43,7 @@ def test_ready_crops_are_used_where_they_are_and_a_finished_run_can_be_asked_aga
     report = capsys.readouterr().out.splitlines()[:8]
     run = tmp_path / "runs" / "masks"
     (run / "mask_classifier.onnx").unlink()
-    assert train.main((*TWO_STEP, "--resume", str(run))) == 0
+    assert train.main(("--resume", str(run), "--device", "cpu")) == 0
     assert capsys.readouterr().out.splitlines()[:7] == report[:7]
     assert (run / "mask_classifier.onnx").is_file()
     assert not (run / "crops").exists()
@@ -54,14 +53,17 @@ def test_ready_crops_are_used_where_they_are_and_a_finished_run_can_be_asked_aga
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--engine", "two-step", "--imgsz", "64"), "--imgsz 64: is for --engine single-stage: use --side"),
+        (("--engine", "two-step", "--imgsz", "64"), "--imgsz: is not for the mask classifier: use --side"),
         (("--engine", "two-step", "--crops", "c", "--min-side", "5"), "--crops are ready: leave out --min-side"),
         (("--engine", "two-step", "--crops", "c", "--data", "d.yaml"), "--crops are ready: leave out --data"),
-        (("--engine", "two-step", "--resume", "r", "--side", "64"), "--resume goes on with its own settings"),
+        (("--resume", "r", "--side", "64"), "--resume goes on with its own settings: leave out --side"),
+        (("--resume", "r", "--engine", "two-step"), "--resume goes on with its own settings: leave out --engine"),
+        (("--engine", "two-step", "--finder", "--crops", "c"), "--crops: is not for the face finder"),
+        (("--finder",), "--finder: is for --engine two-step"),
         (("--crops", "c"), "--crops: is for --engine two-step"),
         (("--min-side", "9"), "--min-side: is for --engine two-step"),
         (("--engine", "two-step", "--start", "gone.pth"), "--start gone.pth: no such file"),
-        (("--engine", "two-step", "--resume", "gone"), "no checkpoint there"),
+        (("--resume", "gone"), "no checkpoint there"),
     ],
 )
 def test_flags_that_do_not_fit_are_one_line_and_leave_nothing(
@@ -92,18 +94,14 @@ def test_crops_without_both_classes_are_one_line_and_leave_no_run(
 
 
 @pytest.mark.slow
-def test_the_face_finder_is_trained_by_its_tool_on_the_sample(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    flags = ["--start", str(imagenet()), "--epochs", "1", "--imgsz", "64", "--device", "cpu"]
-    assert train_face_ssd.main([*flags, "--runs", str(tmp_path / "runs")]) == 0
+def test_the_face_finder_is_trained_on_the_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [*TWO_STEP, "--finder", "--start", str(imagenet()), "--epochs", "1", "--imgsz", "64"]
+    assert train.main([*flags, "--runs", str(tmp_path / "runs"), "--name", "faces"]) == 0
     out, err = capsys.readouterr()
     run = tmp_path / "runs" / "faces"
     assert out.startswith("recall at 1 false face an image: 0.")
     assert (run / "face_ssd.onnx").is_file()
-    assert (
-        out.splitlines()[-1] == f"next: python -m detector.train --engine two-step --faces ssd={run / 'face_ssd.onnx'}"
-    )
+    assert out.splitlines()[-1] == f"next: mask-detector train --engine two-step --faces ssd={run / 'face_ssd.onnx'}"
     assert len([line for line in err.splitlines() if line.startswith("epoch 1/1  loss ")]) == 1
-    assert train_face_ssd.main([*flags, "--data", "a.yaml", "--split", "b.csv"]) == 2
+    assert train.main([*flags, "--data", "a.yaml", "--split", "b.csv"]) == 2
     assert "--data already names images and labels" in capsys.readouterr().err

@@ -30,7 +30,7 @@ class Kind(Enum):
     SSD = (
         "an SSD face finder",
         "--engine two-step --faces ssd={}",
-        "make one with mask-detector train --engine two-step --part faces",
+        "make one with mask-detector train --engine two-step --finder",
     )
     RES10 = (
         "OpenCV's res10 face finder",

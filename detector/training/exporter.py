@@ -1,29 +1,22 @@
-"""From a checkpoint to an ONNX file that is checked against it."""
+"""From a checkpoint of any of the three networks to an ONNX file that is checked against it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import detector
-from detector.detections import CLASSES
-from detector.engines.metadata import MAX_SIDE
 from detector.engines.session import OnnxSession
-from detector.errors import ModelError, OutputError
+from detector.errors import OutputError
 from detector.files import write_file
-from detector.staging import temporary_folder
-from detector.training.checkpoint import LICENSE, load, now, packed
+from detector.training.checkpoint import FACE_FINDER, read_two_step
 from detector.training.parity import Parity, compare
 from detector.training.single_stage.ultralytics_env import ultralytics_env
+from detector.training.single_stage.yolo_export import draft_detector
+from detector.training.two_step.two_step_export import draft_classifier, draft_face_finder
 
-__all__ = ["Exported", "Head", "export", "install"]
-
-Head = Literal["raw", "end2end"]
-
-OPSET = 17
-"""Read by every onnxruntime since 1.13 and by all its providers; from 19 on its CUDA kernels lack Resize."""
+__all__ = ["Exported", "export", "install"]
 
 
 @dataclass(frozen=True)
@@ -31,16 +24,19 @@ class Exported:
     """A verified ONNX file.
 
     Args:
+        network: its usual name, see :mod:`detector.engines.weights`.
         path: the file.
-        imgsz: the size that it says it was trained at, px.
-        head: raw boxes for non-maximum suppression outside, or end-to-end.
+        about: its head, or its backbone, and its size.
         parity: how far it was from the checkpoint.
     """
 
+    network: str
     path: Path
-    imgsz: int
-    head: Head
+    about: str
     parity: Parity
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.about}; {self.parity}"
 
 
 def export(
@@ -48,20 +44,20 @@ def export(
     out: Path,
     *,
     imgsz: int | None = None,
-    head: Head = "raw",
+    head: Literal["raw", "end2end"] = "raw",
     data_note: str = "",
     images: Sequence[Path] = (),
     trust: bool = False,
 ) -> Exported:
-    """Export a checkpoint with free height, width and batch, and compare both on real images.
+    """Export a checkpoint with a free batch and, but for the classifier, free height and width.
 
-    The file appears at ``out`` only if each candidate of the checkpoint has its twin there.
+    The file appears at ``out`` only if it says what the checkpoint says, on real images.
 
     Args:
-        checkpoint: a .pt of ultralytics with our two classes.
+        checkpoint: a .pt of a training here, or of ultralytics with our two classes.
         out: the .onnx to write; an older one is replaced.
-        imgsz: size that the file recommends, px; the size of the training by default.
-        head: ``raw`` for suppression outside the network, ``end2end`` for the head that needs none (yolo26).
+        imgsz: size that the file recommends, px; the size of the training by default, and always of the classifier.
+        head: of the single-stage network: ``raw`` for suppression outside it, ``end2end`` for the head that needs none.
         data_note: what the network was trained on, for the metadata.
         images: to compare on; those that ultralytics brings along by default.
         trust: the checkpoint may run code, see :func:`~.ultralytics_env`.
@@ -70,26 +66,25 @@ def export(
         ModelError: the checkpoint is missing, damaged, not trusted, or has other classes or no such head; or the
             networks differ.
         OutputError: ``out`` cannot be written.
-        MissingExtraError: the extra ``train`` is not installed.
     """
     if out.suffix != ".onnx":
         raise OutputError(f"--out {out}: must end in .onnx")
-    with ultralytics_env(trust=trust), temporary_folder() as folder:
-        network, content = load(checkpoint)
-        if head == "end2end" and getattr(network.model[-1], "one2one_cv2", None) is None:
-            raise ModelError(f"{checkpoint}: has no end-to-end head: export it with --head raw")
-        imgsz = imgsz or _trained_size(checkpoint, content)
-        part = folder / "network.pt"
-        part.write_bytes(packed(network, content, data_note))  # ultralytics exports beside the checkpoint
-        made = _export_with_ultralytics(part, imgsz, head)
-        _finish(made, data_note or str(content.get("data_note", "")))
-        network.end2end = head == "end2end"
-        with OnnxSession(made, device="cpu") as session:
-            if session.metadata.names != CLASSES or session.metadata.end2end != network.end2end:
-                raise ModelError(f"{checkpoint}: the exported file says {session.metadata}: report this as a bug")
-            parity = compare(network, session, imgsz, images or _bundled_images())
-        write_file(out, made.read_bytes(), replace=True)
-    return Exported(out, imgsz, head, parity)
+    with ultralytics_env(trust=trust):
+        from ultralytics.utils import ASSETS  # two photographs with faces
+
+        pictures = images or [Path(ASSETS) / "bus.jpg", Path(ASSETS) / "zidane.jpg"]
+        content = read_two_step(checkpoint)
+        if content is None:
+            draft = draft_detector(checkpoint, pictures, imgsz=imgsz, head=head, data_note=data_note)
+        elif content["kind"] == FACE_FINDER:
+            draft = draft_face_finder(content, pictures, imgsz=imgsz, data_note=data_note)
+        else:
+            draft = draft_classifier(content, pictures, data_note=data_note)
+        data = draft.file()
+        with OnnxSession(data, device="cpu") as session:
+            parity = compare(draft.network, session, draft.inputs, draft.difference)
+    write_file(out, data, replace=True)
+    return Exported(draft.network_name, out, draft.about, parity)
 
 
 def install(files: Sequence[Path], folder: Path) -> list[Path]:
@@ -113,67 +108,3 @@ def install(files: Sequence[Path], folder: Path) -> list[Path]:
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error.strerror}): check its permissions") from error
     return installed
-
-
-def _trained_size(checkpoint: Path, content: dict[str, Any]) -> int:
-    size = content["train_args"].get("imgsz", 640)
-    sides = size if isinstance(size, list | tuple) else [size]
-    if not sides or not all(type(side) is int and 1 <= side <= MAX_SIDE for side in sides):
-        raise ModelError(f"{checkpoint}: says it was trained at {str(size)[:60]} px: give the size with --imgsz")
-    return int(max(sides))
-
-
-def _export_with_ultralytics(checkpoint: Path, imgsz: int, head: Head) -> Path:
-    from ultralytics import YOLO
-
-    try:
-        made = YOLO(checkpoint, task="detect").export(
-            format="onnx",
-            imgsz=imgsz,
-            dynamic=True,
-            simplify=True,
-            opset=OPSET,
-            # For a yolo26 None is the raw one-to-many head, False the end-to-end one; others have only the raw one.
-            nms=False if head == "end2end" else None,
-            device="cpu",
-        )
-    except Exception as error:  # a checkpoint of a stranger's may hold a network of any shape
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-        raise ModelError(
-            f"ultralytics could not export the network ({reason}): try the version in constraints.txt"
-        ) from error
-    return Path(made)
-
-
-def _finish(path: Path, data_note: str) -> None:
-    """Metadata: keep what ultralytics needs to run the file; replace what it says about origin and licence."""
-    import onnx
-
-    from detector.training import graph
-
-    model = onnx.load(path)
-    entries = {entry.key: entry.value for entry in model.metadata_props}
-    entries |= {
-        "description": "Finds faces and says who wears a mask",
-        "author": "mask-detector",
-        "date": now(),
-        "license": LICENSE,
-        "detector": detector.__version__,
-        "data": data_note,
-        "docs": "https://github.com/mask-detector/mask-detector",
-    }
-    del model.metadata_props[:]
-    onnx.helper.set_model_props(model, entries)
-    model.doc_string = ""
-    graph.divide_split_convolutions(model.graph)
-    if entries["end2end"] == "True":
-        graph.free_top_k(model.graph)
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
-
-
-def _bundled_images() -> list[Path]:
-    """Two street and sports photographs with faces, part of the ultralytics package."""
-    from ultralytics.utils import ASSETS
-
-    return [Path(ASSETS) / "bus.jpg", Path(ASSETS) / "zidane.jpg"]

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from detector.engines.letterbox import InputBuffer, Letterbox
 from detector.engines.session import OnnxSession
 from detector.errors import ModelError
 from detector.media import images
 
-__all__ = ["Parity", "compare"]
+__all__ = [
+    "Difference",
+    "Parity",
+    "class_scores",
+    "compare",
+    "end_to_end_boxes",
+    "letterboxed",
+    "raw_boxes",
+    "scored_boxes",
+]
 
 MAX_PIXELS, MAX_SCORE = 0.5, 1e-3
 """How far a box's edge and a score may be off; below either, no one and no metric sees a difference."""
@@ -37,52 +47,69 @@ class Parity:
         score: of a class's score.
     """
 
-    inputs: int
-    candidates: int
-    pixels: float
-    score: float
+    inputs: int = 0
+    candidates: int = 0
+    pixels: float = 0.0
+    score: float = 0.0
+
+    def __add__(self, other: Parity) -> Parity:
+        return Parity(
+            self.inputs + other.inputs,
+            self.candidates + other.candidates,
+            float(np.maximum(self.pixels, other.pixels)),  # NaN stays
+            float(np.maximum(self.score, other.score)),
+        )
+
+    def __str__(self) -> str:
+        boxes = (
+            f"{self.candidates} boxes, off by at most {self.pixels:.2g} px and "
+            if self.candidates
+            else "off by at most "
+        )
+        return f"equal to the checkpoint on {self.inputs} inputs ({boxes}{self.score:.1g})"
 
 
-def compare(network: Any, session: OnnxSession, imgsz: int, paths: Sequence[Path]) -> Parity:
-    """Run both on the same tensors: small, recommended and larger size, square and not, alone and two at a time.
+Difference = Callable[[list[Floats], list[Floats]], Parity]
+"""Compares what both networks say of one image: their outputs without the batch's axis."""
+
+
+def compare(network: Any, session: OnnxSession, inputs: Iterable[Floats], difference: Difference) -> Parity:
+    """Run both on the same tensors.
 
     Args:
         network: the torch network in float32, with the head that was exported.
         session: the exported file.
-        imgsz: the recommended size, px.
-        paths: real images; a few are enough.
+        inputs: float32 (B, 3, H, W).
+        difference: reads the outputs: one of the functions here.
 
     Raises:
         ModelError: a candidate is off by more than half a pixel or 0.001, or has no twin.
         SourceError: an image cannot be read.
     """
-    import torch
-
-    total, pixels, score, count = 0, 0.0, 0.0, 0
+    seen = Parity()
     network.eval()
-    for tensor in _inputs(paths, imgsz, session.metadata.stride):
-        count += 1
-        with torch.no_grad():
-            ours = network(torch.from_numpy(tensor))
-        ours = (ours[0] if isinstance(ours, tuple) else ours).numpy()
-        theirs = session(tensor)[0]
-        if ours.shape != theirs.shape:
+    for tensor in inputs:
+        theirs = session(tensor)
+        with torch.inference_mode():
+            said = network(torch.from_numpy(tensor))
+        ours = [part.numpy() for part in (said if isinstance(said, tuple) else (said,))[: len(theirs)]]
+        if [part.shape for part in ours] != [part.shape for part in theirs]:
             raise ModelError(
-                f"{session.source}: its output is {theirs.shape}, the checkpoint's {ours.shape}: not exported"
+                f"{session.source}: its outputs have other shapes than its checkpoint's: nothing was written"
             )
-        difference = _end_to_end if session.metadata.end2end else _raw
+        seen += Parity(inputs=1)
         for row in range(len(tensor)):
-            some, off_pixels, off_score = difference(ours[row], theirs[row])
-            total, pixels, score = total + some, max(pixels, off_pixels), max(score, off_score)
-    if not (pixels <= MAX_PIXELS and score <= MAX_SCORE):  # in this form NaN fails too
+            seen += difference([part[row] for part in ours], [part[row] for part in theirs])
+    if not (seen.inputs and seen.pixels <= MAX_PIXELS and seen.score <= MAX_SCORE):  # in this form NaN fails too
         raise ModelError(
-            f"{session.source}: differs from its checkpoint by {pixels:.3g} px and {score:.3g} in score "
+            f"{session.source}: differs from its checkpoint by {seen.pixels:.3g} px and {seen.score:.3g} in score "
             f"(allowed are {MAX_PIXELS} and {MAX_SCORE}): nothing was written"
         )
-    return Parity(count, total, pixels, score)
+    return seen
 
 
-def _inputs(paths: Sequence[Path], imgsz: int, stride: int) -> Iterator[npt.NDArray[np.float32]]:
+def letterboxed(paths: Sequence[Path], imgsz: int, stride: int) -> Iterator[Floats]:
+    """The first few images in small, recommended and larger size (px), square and not, alone and two at a time."""
     pictures = [images.read(path) for path in paths[:4]]
     half = max(imgsz // 2 // stride, 2) * stride
     for picture in pictures:
@@ -93,36 +120,46 @@ def _inputs(paths: Sequence[Path], imgsz: int, stride: int) -> Iterator[npt.NDAr
             Letterbox.fill(shape, (imgsz, imgsz)),
             Letterbox.fill(shape, (half, imgsz + stride)),
         ):
-            yield _letterboxed(picture, geometry)[None]
+            yield _written(picture, geometry)[None]
     pair = [pictures[0], pictures[-1][:, ::-1].copy()]
-    yield np.stack([_letterboxed(picture, Letterbox.fill(picture.shape[:2], (imgsz, half))) for picture in pair])
+    yield np.stack([_written(picture, Letterbox.fill(picture.shape[:2], (imgsz, half))) for picture in pair])
 
 
-def _letterboxed(picture: npt.NDArray[np.uint8], geometry: Letterbox) -> npt.NDArray[np.float32]:
-    buffer = InputBuffer(geometry)
-    buffer.write(picture)
-    return buffer.tensor
+def raw_boxes(ours: list[Floats], theirs: list[Floats]) -> Parity:
+    """Columns (4 + classes, anchors), cxcywh px and scores: the anchors stand in the same order on both sides."""
+    return scored_boxes(*([_corners(output[0]), output[0][4:].T] for output in (ours, theirs)))
 
 
-def _raw(ours: Floats, theirs: Floats) -> tuple[int, float, float]:
-    """Columns (4 + classes, anchors): the anchors stand in the same order on both sides."""
-    chosen = _counting(np.maximum(ours[4:].max(axis=0), theirs[4:].max(axis=0)))
-    ours, theirs = ours[:, chosen], theirs[:, chosen]
-    edges = np.abs(_corners(ours) - _corners(theirs))
-    return len(chosen), float(edges.max()), float(np.abs(ours[4:] - theirs[4:]).max())
+def scored_boxes(ours: list[Floats], theirs: list[Floats]) -> Parity:
+    """Boxes (N, 4), xyxy px, and scores (N,) or (N, classes), in the same order on both sides."""
+    scores = [output[1].reshape(len(output[1]), -1) for output in (ours, theirs)]
+    counting = _counting(np.maximum(*(score.max(axis=1) for score in scores)))
+    pixels = np.abs(ours[0] - theirs[0])[counting].max()
+    return Parity(0, len(counting), float(pixels), float(np.abs(scores[0] - scores[1]).max()))
 
 
-def _end_to_end(ours: Floats, theirs: Floats) -> tuple[int, float, float]:
+def end_to_end_boxes(ours: list[Floats], theirs: list[Floats]) -> Parity:
     """Rows (300, 6): nearly equal scores may have changed places, so each row looks for its twin on the other side."""
-    worst_pixels, worst_score = 0.0, 0.0
-    chosen = _counting(np.maximum(ours[:, 4], theirs[:, 4]))
-    for one, other in ((ours, theirs), (theirs, ours)):
-        for row in one[chosen]:
+    seen = Parity()
+    counting = _counting(np.maximum(ours[0][:, 4], theirs[0][:, 4]))
+    for one, other in ((ours[0], theirs[0]), (theirs[0], ours[0])):
+        for row in one[counting]:
             pixels = np.abs(other[:, :4] - row[:4]).max(axis=1)
             score = np.where(other[:, 5] == row[5], np.abs(other[:, 4] - row[4]), 1.0)
             twin = np.maximum(pixels / MAX_PIXELS, score / MAX_SCORE).argmin()
-            worst_pixels, worst_score = max(worst_pixels, float(pixels[twin])), max(worst_score, float(score[twin]))
-    return len(chosen), worst_pixels, worst_score
+            seen += Parity(pixels=float(pixels[twin]), score=float(score[twin]))
+    return seen + Parity(candidates=len(counting))
+
+
+def class_scores(ours: list[Floats], theirs: list[Floats]) -> Parity:
+    """Scores (classes,)."""
+    return Parity(score=float(np.abs(ours[0] - theirs[0]).max()))
+
+
+def _written(picture: npt.NDArray[np.uint8], geometry: Letterbox) -> Floats:
+    buffer = InputBuffer(geometry)
+    buffer.write(picture)
+    return buffer.tensor
 
 
 def _counting(scores: Floats) -> npt.NDArray[np.intp]:
@@ -132,4 +169,6 @@ def _counting(scores: Floats) -> npt.NDArray[np.intp]:
 
 
 def _corners(columns: Floats) -> Floats:
-    return np.concatenate([columns[:2] - columns[2:4] / 2, columns[:2] + columns[2:4] / 2])
+    """(4 or more, N) cxcywh as (N, 4) xyxy."""
+    half = columns[2:4] / 2
+    return np.concatenate([columns[:2] - half, columns[:2] + half]).T

@@ -17,7 +17,7 @@ from detector.errors import ModelError, OutputError
 from detector.media import images
 from detector.training.checkpoint import LICENSE, load, slim
 from detector.training.exporter import export, install
-from detector.training.parity import compare
+from detector.training.parity import compare, letterboxed, raw_boxes
 from detector.training.single_stage.ultralytics_env import ultralytics_env
 from tests.training.build import SAMPLE, digest, untrained
 
@@ -121,7 +121,7 @@ def test_a_network_that_differs_from_its_checkpoint_is_refused(tmp_path: Path) -
         network, _ = load(untrained())
         network.end2end = False
     with OnnxSession(path, device="cpu") as session, pytest.raises(ModelError, match="differs from its checkpoint"):
-        compare(network, session, 64, PICTURES[:1])
+        compare(network, session, letterboxed(PICTURES[:1], 64, 32), raw_boxes)
 
 
 def test_a_checkpoint_of_other_classes_is_refused_and_nothing_is_written(tmp_path: Path) -> None:

@@ -19,21 +19,23 @@ from detector.engines.session import OnnxSession
 from detector.errors import AnnotationError, ModelError, TrainingError
 from detector.media import images
 from detector.scoring import Example
-from detector.training.imagenet import load_imagenet
-from detector.training.pictures import Pictures
-from detector.training.two_step import face_ssd_network, face_ssd_training
-from detector.training.two_step.face_recall import measure
-from detector.training.two_step.face_ssd_data import SMALLEST, batches, view
+from detector.training.exporter import export
+from detector.training.history import Trained
+from detector.training.resume import resume
+from detector.training.start import load_imagenet
+from detector.training.two_step import face_ssd_network
+from detector.training.two_step.face_ssd_data import SMALLEST, Pictures, view, views
 from detector.training.two_step.face_ssd_network import Decoded, FaceSSD, Targets, detection_loss, match
-from detector.training.two_step_export import export_face_ssd
+from detector.training.two_step.face_ssd_training import FaceFinderLearner, FaceFinderSettings
+from detector.training.two_step.face_ssd_validation import measure
 from tests.training.build import SAMPLE, yolo_folder
 from tests.training.two_step_parts import imagenet, stop_in
 
 PICTURES = sorted((SAMPLE / "images").iterdir())[:1]
 
 
-def settings(**changes: object) -> face_ssd_training.Settings:
-    return face_ssd_training.Settings(**{"data": str(yolo_folder()), "epochs": 2, "imgsz": 64, "batch": 16, **changes})
+def settings(**changes: object) -> FaceFinderSettings:
+    return FaceFinderSettings(**{"data": str(yolo_folder()), "epochs": 2, "imgsz": 64, "batch": 16, **changes})
 
 
 def start() -> dict[str, torch.Tensor]:
@@ -168,7 +170,7 @@ def test_small_and_cut_faces_and_regions_are_ignored_and_nothing_leaves_the_view
 def test_the_same_seed_gives_the_same_epoch_and_a_mosaic_holds_four_pictures() -> None:
     pictures = Pictures(load_yolo(yolo_folder(), part="train"), 128)
     first, again, other = (
-        [v for b in batches(pictures, size=64, batch=4, mosaics=1.0, seed=seed) for v in b]
+        [v for b in views(pictures, size=64, batch=4, mosaics=1.0, seed=seed) for v in b]
         for seed in ((0, 0), (0, 0), (0, 1))
     )
     assert len(first) == len(pictures) // 4 * 4
@@ -194,21 +196,21 @@ def test_recall_is_read_at_the_threshold_that_allows_one_false_face_an_image() -
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> face_ssd_training.Trained:
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     run = new_run(tmp_path_factory.mktemp("faces"))
-    return face_ssd_training.train(settings(), run, start(), device="cpu")
+    return FaceFinderLearner(settings(), run, "cpu").start(start())
 
 
 @pytest.mark.slow
 def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
-    trained: face_ssd_training.Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    trained: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = new_run(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        face_ssd_training.train(settings(), run, start(), device="cpu", progress=stop_in(2, step=1))
+        FaceFinderLearner(settings(), run, "cpu", stop_in(2, step=1)).start(start())
     caplog.clear()
     caplog.set_level(logging.INFO, "detector")
-    face_ssd_training.resume(run, device="cpu")
+    resume(run, device="cpu")
     assert next(m for m in caplog.messages if m.startswith("epoch")).startswith("epoch 2/2  loss ")
     ours, theirs = (
         torch.load(path / "weights" / "last.pt", weights_only=True)["network"] for path in (run, trained.run)
@@ -218,9 +220,10 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
 
 
 @pytest.mark.slow
-def test_the_exported_finder_is_what_the_engine_loads(trained: face_ssd_training.Trained, tmp_path: Path) -> None:
-    done = export_face_ssd(trained.best, tmp_path / "faces.onnx", trained.examples[:1])
-    assert (done.pixels, done.score) <= (0.5, 1e-3)
+def test_the_exported_finder_is_what_the_engine_loads(trained: Trained, tmp_path: Path) -> None:
+    done = export(trained.best, tmp_path / "faces.onnx", images=trained.examples[:1])
+    assert done.parity.pixels <= 0.5
+    assert done.parity.score <= 1e-3
     with OnnxSession(done.path, device="cpu") as session:
         assert session.metadata.names == ("face",)
         assert (session.metadata.stride, session.metadata.imgsz) == (32, 64)
@@ -235,21 +238,21 @@ def test_the_exported_finder_is_what_the_engine_loads(trained: face_ssd_training
 
 @pytest.mark.slow
 def test_a_file_that_differs_from_its_checkpoint_is_not_written(
-    trained: face_ssd_training.Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("detector.training.two_step_export.MAX_SCORE", -1.0)
+    monkeypatch.setattr("detector.training.parity.MAX_SCORE", -1.0)
     with pytest.raises(ModelError, match="nothing was written"):
-        export_face_ssd(trained.best, tmp_path / "faces.onnx", trained.examples[:1])
+        export(trained.best, tmp_path / "faces.onnx", images=trained.examples[:1])
     assert not list(tmp_path.iterdir())
 
 
 def test_a_training_that_cannot_begin_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"--batch 5000: there are only \d+ training images"):
-        face_ssd_training.train(settings(batch=5000), tmp_path, start(), device="cpu")
+        FaceFinderLearner(settings(batch=5000), tmp_path, "cpu")
     with pytest.raises(AnnotationError, match=r"nothing\.yaml"):
-        face_ssd_training.train(settings(data="nothing.yaml"), tmp_path, start(), device="cpu")
+        FaceFinderLearner(settings(data="nothing.yaml"), tmp_path, "cpu")
     with pytest.raises(TrainingError, match="no checkpoint there"):
-        face_ssd_training.resume(tmp_path, device="cpu")
+        resume(tmp_path, device="cpu")
 
 
 def test_a_folder_without_a_face_is_one_line(tmp_path: Path) -> None:
@@ -258,24 +261,24 @@ def test_a_folder_without_a_face_is_one_line(tmp_path: Path) -> None:
     for label in folder.rglob("labels/train/*.txt"):
         label.write_text("")
     with pytest.raises(TrainingError, match="no face is labelled in train"):
-        face_ssd_training.train(settings(data=str(folder / "data.yaml")), tmp_path, start(), device="cpu")
+        FaceFinderLearner(settings(data=str(folder / "data.yaml")), tmp_path, "cpu")
 
 
 def test_a_checkpoint_of_something_else_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     last = tmp_path / "weights" / "last.pt"
     last.write_bytes(b"not a checkpoint")
-    with pytest.raises(TrainingError, match="damaged, or no checkpoint of a face finder"):
-        face_ssd_training.resume(tmp_path, device="cpu")
-    torch.save({"kind": "mask classifier"}, buffer := io.BytesIO())
+    with pytest.raises(ModelError, match=r"last\.pt: not a detector that ultralytics can read"):
+        resume(tmp_path, device="cpu")
+    torch.save({"kind": "something else"}, buffer := io.BytesIO())
     last.write_bytes(buffer.getvalue())
-    with pytest.raises(TrainingError, match="a checkpoint of a mask classifier, not of a face finder"):
-        face_ssd_training.resume(tmp_path, device="cpu")
+    with pytest.raises(ModelError, match=r"last\.pt: not a detector that ultralytics can read"):
+        resume(tmp_path, device="cpu")
 
 
-def test_settings_that_are_saved_name_no_more_than_they_need(trained: face_ssd_training.Trained) -> None:
+def test_settings_that_are_saved_name_no_more_than_they_need(trained: Trained) -> None:
     content = torch.load(trained.best, weights_only=True)
-    assert content["kind"] == face_ssd_training.CHECKPOINT
+    assert content["kind"] == "face finder"
     assert json.dumps(content["settings"])
     assert "optimizer" not in content
 

@@ -4,57 +4,59 @@ import csv
 import re
 import shutil
 import signal
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import torch
 
-from detector._progress import TrainingProgress
 from detector.errors import TrainingError
 from detector.media import images
-from detector.training.failures import one_line_errors
-from detector.training.results import EpochResult
+from detector.training.resume import resume
+from detector.training.runs import last_checkpoint, new_run, one_line_errors, run_folder
 from detector.training.single_stage.ultralytics_env import ultralytics_env
-from detector.training.single_stage.yolo_training import hyperparameters, last_checkpoint, new_run, resume, train
+from detector.training.single_stage.yolo_training import hyperparameters, train
 from tests.training.build import copy_of_folder, digest, untrained, yolo_folder
+
+T = TypeVar("T")
 
 
 class Ear:
-    """Hears a training, and presses Ctrl-C in one of its steps if it is told to."""
+    """A progress that hears each step, and presses Ctrl-C in one if it is told to."""
 
     def __init__(self, stop_in_epoch: int | None = None) -> None:
         self.stop_in_epoch = stop_in_epoch
-        self.steps: list[tuple[int, int, int]] = []
-        self.epochs: list[EpochResult] = []
+        self.steps: list[tuple[str, int]] = []
 
-    def on_step(self, epoch: int, _epochs: int, step: int, steps: int, loss: float) -> None:
-        assert loss > 0
-        self.steps.append((epoch, step, steps))
-        if epoch == self.stop_in_epoch:
-            signal.raise_signal(signal.SIGINT)
-
-    def on_epoch(self, result: EpochResult) -> None:
-        self.epochs.append(result)
+    def __call__(self, items: Sequence[T], title: str) -> Iterable[T]:
+        for number, item in enumerate(items, 1):
+            self.steps.append((title, number))
+            if title.startswith(f"epoch {self.stop_in_epoch}/"):
+                signal.raise_signal(signal.SIGINT)
+            yield item
 
 
 @pytest.mark.slow
-def test_a_run_interrupted_in_its_second_epoch_goes_on_from_the_first(tmp_path: Path) -> None:
+def test_a_run_interrupted_in_its_second_epoch_goes_on_from_the_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     run = new_run(tmp_path / "runs")
     data = copy_of_folder(run / "dataset")
     ear = Ear(stop_in_epoch=2)
     with pytest.raises(KeyboardInterrupt):
-        train(data, run, untrained(), epochs=2, imgsz=64, batch=8, device="cpu", listener=ear)
+        train(data, run, untrained(), epochs=2, imgsz=64, batch=8, device="cpu", progress=ear)
     last = last_checkpoint(run)
     assert last is not None
     assert torch.load(last, weights_only=False)["epoch"] == 0
-    assert ear.steps == [(1, 1, 3), (1, 2, 3), (1, 3, 3), (2, 1, 3)]
+    assert ear.steps == [("epoch 1/2", 1), ("epoch 1/2", 2), ("epoch 1/2", 3), ("epoch 2/2", 1)]
 
-    ear = Ear()
     moved = run.rename(tmp_path / "elsewhere")
-    result = resume(moved, device="cpu", listener=ear)
-    assert [(done.epoch, done.epochs) for done in ear.epochs] == [(2, 2)]
-    assert [score.name for score in result.scores] == ["with_mask", "without_mask"]
-    assert [score.faces for score in result.scores] == [7, 6]
+    with caplog.at_level("INFO", "detector"):
+        result = resume(moved, device="cpu")
+    (line,) = [line for line in caplog.messages if line.startswith("epoch")]
+    assert line.startswith("epoch 2/2  loss ")
+    assert [line.split()[:2] for line in result.report.splitlines()[1:]] == [["with_mask", "7"], ["without_mask", "6"]]
     assert images.read(result.curves).shape[0] > 300
     with (moved / "results.csv").open(encoding="utf-8") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2"]
@@ -71,7 +73,7 @@ def test_a_run_interrupted_in_its_first_epoch_leaves_nothing_to_go_on_from(tmp_p
     run = new_run(tmp_path / "runs")
     data = copy_of_folder(run / "dataset")
     with pytest.raises(KeyboardInterrupt):
-        train(data, run, untrained(), imgsz=64, batch=4, device="cpu", listener=Ear(stop_in_epoch=1))
+        train(data, run, untrained(), imgsz=64, batch=4, device="cpu", progress=Ear(stop_in_epoch=1))
     assert last_checkpoint(run) is None
     with pytest.raises(TrainingError, match="no checkpoint there"):
         resume(run)
@@ -93,11 +95,12 @@ def test_the_best_epoch_is_the_one_with_the_highest_ap50_which_its_line_shows(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Where ultralytics would take the mean over tighter and tighter boxes, which people do not see in that line."""
-    from detector.training.single_stage.trainer import FaceTrainer
 
-    with ultralytics_env(), caplog.at_level("INFO", "detector.train"):
+    with ultralytics_env(), caplog.at_level("INFO", "detector"):
+        from detector.training.single_stage.trainer import FaceTrainer
+
         settings = hyperparameters(3, 1) | {"model": str(untrained()), "data": str(yolo_folder()), "device": "cpu"}
-        trainer = FaceTrainer(settings | {"save_dir": str(tmp_path)}, TrainingProgress())
+        trainer = FaceTrainer(settings | {"save_dir": str(tmp_path)})
         trainer.loss, trainer.tloss = torch.tensor(1.5), {"box": torch.tensor(1.5)}
         for trainer.epoch, (ap50, tight) in enumerate([(0.5, 0.4), (0.6, 0.3), (0.55, 0.5)]):
             measured = {f"metrics/{name}(B)": ap50 for name in ("mAP50", "precision", "recall")} | {"fitness": tight}
@@ -109,6 +112,23 @@ def test_the_best_epoch_is_the_one_with_the_highest_ap50_which_its_line_shows(
     assert [found.group() for found in lines if found] == [
         "one-word AP50 0.500 (the best so far)", "one-word AP50 0.600 (the best so far)", "one-word AP50 0.550"
     ]  # fmt: skip
+
+
+def stop(runs: Path, *, after_an_epoch: bool) -> None:
+    with run_folder(None, runs, "mine") as run:
+        if after_an_epoch:
+            (run / "weights").mkdir()
+            (run / "weights" / "last.pt").touch()
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_says_what_is_kept_and_which_command_goes_on(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt, match="nothing to go on from"):
+        stop(tmp_path, after_an_epoch=False)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(KeyboardInterrupt, match=r"Go on with: mask-detector train --resume .*mine$"):
+        stop(tmp_path, after_an_epoch=True)
+    assert (tmp_path / "mine" / "weights" / "last.pt").is_file()
 
 
 def test_a_run_never_takes_the_folder_of_another(tmp_path: Path) -> None:

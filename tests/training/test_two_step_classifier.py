@@ -12,12 +12,14 @@ from torchvision.models import inception_v3
 from detector.engines.classifier import MaskClassifier
 from detector.errors import TrainingError
 from detector.media import images
-from detector.training.imagenet import load_imagenet
-from detector.training.report import summarise
-from detector.training.two_step import classifier_training
+from detector.training.exporter import export
+from detector.training.history import Contents, Trained, data_note
+from detector.training.resume import resume
+from detector.training.start import load_imagenet
 from detector.training.two_step.classifier_network import MaskClassifierNetwork
+from detector.training.two_step.classifier_report import count_said
+from detector.training.two_step.classifier_training import ClassifierLearner, ClassifierSettings
 from detector.training.two_step.crop_folder import batches, read_crop_folder, whole
-from detector.training.two_step_export import export_classifier
 from tests.training.two_step_parts import imagenet, stop_in, write_crops
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "../shared/weights/mobilenet_v2-b0353104.pth"
@@ -29,8 +31,8 @@ def split(counts: dict[str, int]) -> dict[str, int]:
     return {f"{part}/{name}": count for part in ("train", "val") for name, count in counts.items()}
 
 
-def settings(crops: Path, **changes: object) -> classifier_training.Settings:
-    return classifier_training.Settings(**{"crops": str(crops), "epochs": 2, "side": 32, "batch": 16, **changes})
+def settings(crops: Path, **changes: object) -> ClassifierSettings:
+    return ClassifierSettings(**{"crops": str(crops), "epochs": 2, "side": 32, "batch": 16, **changes})
 
 
 def start() -> dict[str, torch.Tensor]:
@@ -48,16 +50,17 @@ def crops(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> classifier_training.Trained:
-    return classifier_training.train(settings(crops), new_run(tmp_path_factory.mktemp("runs")), start(), device="cpu")
+def trained(crops: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return ClassifierLearner(settings(crops), new_run(tmp_path_factory.mktemp("runs")), "cpu").start(start())
 
 
 def test_a_split_that_the_folder_has_is_kept(crops: Path) -> None:
     found = read_crop_folder(crops)
     assert found.names == ("with_mask", "without_mask", "background")
-    assert found.counts("train") == found.counts("val") == THREE
+    assert found.contents("train") == found.contents("val") == Contents(36, THREE)
     assert {crop.path.parts[-3] for crop in found.val} == {"val"}
-    assert found.describe().startswith("trained on 36 crops (12 with_mask, 12 without_mask, 12 background), chosen on")
+    note = data_note("crops", found.contents("train"), found.contents("val"))
+    assert note.startswith("trained on 36 crops (12 with_mask, 12 without_mask, 12 background), chosen on")
 
 
 def test_without_a_split_a_fifth_validates_and_near_duplicates_stay_together(tmp_path: Path) -> None:
@@ -152,23 +155,23 @@ def test_a_frozen_body_does_not_change_and_a_thawed_one_does_but_for_its_norms_a
 
 def test_the_report_counts_what_was_said() -> None:
     labels, said = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 0, 2])
-    report = summarise(labels, said, ("with_mask", "without_mask", "background"))
+    report = count_said(labels, said, ("with_mask", "without_mask", "background"))
     assert report.accuracy == pytest.approx(4 / 6)
     assert report.confusion.tolist() == [[2, 1, 0], [1, 1, 0], [0, 0, 1]]
-    first = report.classes[0]
-    assert (first.precision, first.recall, first.f1, first.support) == pytest.approx((2 / 3, 2 / 3, 2 / 3, 3))
+    first = (report.precision[0], report.recall[0], report.f1[0], report.support[0])
+    assert first == pytest.approx((2 / 3, 2 / 3, 2 / 3, 3))
     assert report.accuracy_of_faces == pytest.approx(3 / 5)
     assert "accuracy 0.667 of 6 crops, 0.600 of the 5 faces among them" in str(report)
-    never = summarise(np.array([0, 0]), np.array([0, 0]), ("with_mask", "without_mask"))
+    never = count_said(np.array([0, 0]), np.array([0, 0]), ("with_mask", "without_mask"))
     assert "accuracy 1.000 of 2 crops\n" in str(never)
-    assert (never.classes[1].precision, never.classes[1].f1) == (0, 0)
+    assert (never.precision[1], never.f1[1]) == (0, 0)
 
 
 @pytest.mark.slow
-def test_a_training_leaves_a_report_a_picture_and_checkpoints(trained: classifier_training.Trained) -> None:
+def test_a_training_leaves_a_report_a_picture_and_checkpoints(trained: Trained) -> None:
     assert sorted(path.name for path in trained.run.rglob("*.*")) == ["best.pt", "curves.png", "last.pt"]
     assert trained.curves.stat().st_size > 10_000
-    assert [entry.support for entry in trained.report.classes] == [12, 12, 12]
+    assert trained.report.support.tolist() == [12, 12, 12]
 
 
 @pytest.mark.slow
@@ -176,20 +179,20 @@ def test_a_training_leaves_a_report_a_picture_and_checkpoints(trained: classifie
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason=f"{PUBLISHED.name} is not there")
 def test_what_differs_by_colour_is_learnt(crops: Path, tmp_path: Path) -> None:
     weights = load_imagenet(str(PUBLISHED), "mobilenet_v2", tmp_path)
-    done = classifier_training.train(settings(crops, epochs=8, batch=6), new_run(tmp_path), weights, device="cpu")
+    done = ClassifierLearner(settings(crops, epochs=8, batch=6), new_run(tmp_path), "cpu").start(weights)
     assert done.report.accuracy > 0.9
 
 
 @pytest.mark.slow
 def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
-    crops: Path, trained: classifier_training.Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    crops: Path, trained: Trained, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     run = new_run(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        classifier_training.train(settings(crops), run, start(), device="cpu", progress=stop_in(2))
+        ClassifierLearner(settings(crops), run, "cpu", stop_in(2)).start(start())
     caplog.clear()
     caplog.set_level(logging.INFO, "detector")
-    done = classifier_training.resume(run, device="cpu")
+    done = resume(run, device="cpu")
     assert next(m for m in caplog.messages if m.startswith("epoch")).startswith("epoch 2/2  loss ")
     ours, theirs = (
         torch.load(path / "weights" / "last.pt", weights_only=True)["network"] for path in (run, trained.run)
@@ -200,17 +203,17 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
 
 
 @pytest.mark.slow
-def test_the_exported_classifier_is_what_the_engine_loads(trained: classifier_training.Trained, tmp_path: Path) -> None:
-    done = export_classifier(trained.best, tmp_path / "masks.onnx", trained.examples)
-    assert done.score <= 1e-3
+def test_the_exported_classifier_is_what_the_engine_loads(crops: Path, trained: Trained, tmp_path: Path) -> None:
+    done = export(trained.best, tmp_path / "masks.onnx", images=trained.examples)
+    assert done.parity.score <= 1e-3
     classifier = MaskClassifier(done.path, device="cpu")
     assert (classifier.side, classifier.margin) == (32, 0.1)
     assert classifier.session.metadata.names == ("with_mask", "without_mask", "background")
     assert classifier.session.metadata.raw["license"] == "AGPL-3.0-or-later"
-    pixels, labels = next(whole(trained.examples, side=32, batch=64))
+    pixels, labels = next(whole(read_crop_folder(crops).val, side=32, batch=64))
     said = classifier(pixels)
     np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
-    agreed = summarise(labels, said.argmax(axis=1), classifier.session.metadata.names)
+    agreed = count_said(labels, said.argmax(axis=1), classifier.session.metadata.names)
     assert abs(agreed.accuracy - trained.report.accuracy) <= 2 / 36  # the report's came in bfloat16
     classifier.close()
 
@@ -223,7 +226,7 @@ def test_inception_takes_its_weights_and_says_what_side_it_needs(tmp_path: Path)
     with torch.inference_mode():
         assert network(torch.rand(2, 3, 75, 75)).shape == (2, 3)
     with pytest.raises(TrainingError, match="--side 64: inception_v3 needs crops of 75 px or more"):
-        classifier_training.train(settings(tmp_path, backbone="inception_v3", side=64), tmp_path, {}, device="cpu")
+        ClassifierLearner(settings(tmp_path, backbone="inception_v3", side=64), tmp_path, "cpu")
 
 
 def test_a_start_that_is_missing_or_something_else_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

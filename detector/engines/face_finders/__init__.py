@@ -31,7 +31,7 @@ def load_finder(spec: str = "ssd", *, imgsz: int | None = None, **options: Any) 
     if kind in {"res10", "haar"} and imgsz:
         raise ModelError(f"--imgsz {imgsz}: the face finder {kind} has its own size: leave it out, or use --faces ssd")
     if kind == "ssd" and (file or not given):
-        remedy = "make it with mask-detector train --engine two-step --part faces, or name another face finder"
+        remedy = "make it with mask-detector train --engine two-step --finder, or name another face finder"
         return SsdFinder(existing(file or default_weights(FACE_WEIGHTS), remedy), imgsz=imgsz, **options)
     if kind == "res10" and file:
         path = existing(file, "name OpenCV's res10 network, as .onnx or .caffemodel, with --faces res10=FILE")

@@ -1,11 +1,11 @@
-"""Ultralytics' trainer with our ears, our CPU speed, and nobody else's callbacks. Imports torch: load it late."""
+"""Ultralytics' trainer with our progress, our CPU speed, and nobody else's callbacks."""
 
 from __future__ import annotations
 
 import io
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from ultralytics.engine import trainer as engine
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import strip_optimizer
 
+from detector.data.progress import Progress, silent
 from detector.detections import CLASSES
 from detector.errors import TrainingError
 from detector.staging import staging_folder
-from detector.training import cpu
 from detector.training.checkpoint import refusal
-from detector.training.results import ClassScore, EpochResult, Listener
+from detector.training.history import log_epoch
+from detector.training.single_stage.cpu_speed import accelerate
 
 __all__ = ["FaceTrainer"]
 
@@ -41,31 +42,34 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no 
 
     Args:
         settings: ultralytics' own settings, by their names.
-        listener: hears about each step and epoch.
+        progress: wraps the steps of an epoch.
     """
 
     last: Path
     best: Path
     best_fitness: float | None
 
-    def __init__(self, settings: dict[str, Any], listener: Listener | None) -> None:
-        self._listener = listener
+    def __init__(self, settings: dict[str, Any], progress: Progress = silent) -> None:
+        self._progress = progress
         self._epoch_began = 0.0
-        self._step = 0
+        self._steps: Iterator[int] = iter(())
         super().__init__(overrides=settings)
         # Empties what ultralytics adds by itself: usage events, its platform, and every tracker that is installed.
         self.callbacks: dict[str, list[Callable[[Any], None]]] = defaultdict(list)
 
     def run_callbacks(self, event: str) -> None:
         """Only our own: ultralytics calls this at each event of the training."""
-        ours = {
-            "on_train_start": self._on_train_start,
-            "on_train_epoch_start": self._on_epoch_start,
-            "on_train_batch_end": self._on_step,
-            "on_model_save": self._on_epoch_saved,
-        }
-        if event in ours:
-            ours[event]()
+        match event:
+            case "on_train_start":
+                accelerate(self)
+            case "on_train_epoch_start":
+                self._epoch_began = time.monotonic()
+                title = f"epoch {self.epoch + 1}/{self.epochs}"
+                self._steps = iter(self._progress(range(len(self.train_loader)), title))
+            case "on_train_batch_start" | "on_train_epoch_end":
+                next(self._steps, None)
+            case "on_model_save":
+                self._log_epoch()
 
     def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
         """Read labels and images without the one progress bar that no setting of ultralytics switches off."""
@@ -102,45 +106,17 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no 
         self.best_fitness = fitness if best is None else max(best, fitness)
         return metrics, fitness
 
-    def class_scores(self) -> tuple[ClassScore, ...]:
-        """The final validation's result for each class."""
+    def report(self) -> str:
+        """The final validation's result for each class, as a table."""
         metrics = self.validator.metrics
         rows = {int(index): row for row, index in enumerate(metrics.ap_class_index)}
-        return tuple(
-            ClassScore(
-                name,
-                int(metrics.nt_per_class[index]),
-                float(metrics.box.ap50[rows[index]]),
-                float(metrics.box.p[rows[index]]),
-                float(metrics.box.r[rows[index]]),
-            )
-            for index, name in enumerate(CLASSES)
-        )
+        lines = [f"{'class':<14}{'faces':>7}{'AP50':>8}{'precision':>11}{'recall':>8}"]
+        for index, name in enumerate(CLASSES):
+            ap50, precision, recall = (getattr(metrics.box, key)[rows[index]] for key in ("ap50", "p", "r"))
+            lines.append(f"{name:<14}{int(metrics.nt_per_class[index]):>7}{ap50:>8.3f}{precision:>11.3f}{recall:>8.3f}")
+        return "\n".join(lines)
 
-    def _on_train_start(self) -> None:
-        cpu.accelerate(self)
-
-    def _on_epoch_start(self) -> None:
-        self._epoch_began, self._step = time.monotonic(), 0
-
-    def _on_step(self) -> None:
-        self._step += 1
-        if self._listener:
-            self._listener.on_step(
-                self.epoch + 1, self.epochs, self._step, len(self.train_loader), float(sum(self.tloss.values()))
-            )
-
-    def _on_epoch_saved(self) -> None:
-        if self._listener:
-            self._listener.on_epoch(
-                EpochResult(
-                    epoch=self.epoch + 1,
-                    epochs=self.epochs,
-                    loss=float(sum(self.tloss.values())),
-                    ap50=float(self.metrics["metrics/mAP50(B)"]),
-                    precision=float(self.metrics["metrics/precision(B)"]),
-                    recall=float(self.metrics["metrics/recall(B)"]),
-                    best=self.fitness == self.best_fitness,
-                    seconds=time.monotonic() - self._epoch_began,
-                )
-            )
+    def _log_epoch(self) -> None:
+        figures = {"loss": float(sum(self.tloss.values())), "one-word AP50": float(self.metrics["metrics/mAP50(B)"])}
+        best = self.fitness == self.best_fitness
+        log_epoch(self.epoch + 1, self.epochs, figures, time.monotonic() - self._epoch_began, best=best)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import importlib.util
 import logging
 import os
 import shutil
@@ -13,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from detector.errors import MissingExtraError, ModelError
+from detector.errors import ModelError
 from detector.staging import temporary_folder
+from detector.training import require_packages
 
 __all__ = ["ultralytics_env"]
 
@@ -43,9 +43,7 @@ def ultralytics_env(*, trust: bool = False) -> Iterator[None]:
         ModelError: this torch cannot load a checkpoint without running its code.
         MissingExtraError: the packages of the extra ``train`` are not installed.
     """
-    for package in ("ultralytics", "onnx", "onnxslim"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, "train")
+    require_packages()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if "ultralytics" not in sys.modules:

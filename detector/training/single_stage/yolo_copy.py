@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 from detector.data.progress import Progress, silent
@@ -12,23 +11,11 @@ from detector.data.yolo import DATA_YAML, TRAINABLE, YoloSource, label_of, read_
 from detector.detections import CLASSES
 from detector.errors import TrainingError
 from detector.media.images import header_of
+from detector.training.history import Contents
 
-__all__ = ["Contents", "adopt", "check_folder", "describe"]
+__all__ = ["adopt", "check_folder"]
 
 SPLITS = ("train", "val")
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What one split of a YOLO folder holds.
-
-    Args:
-        images: number of images.
-        faces: labelled faces per class name.
-    """
-
-    images: int
-    faces: dict[str, int]
 
 
 def check_folder(data: Path) -> dict[str, Contents]:
@@ -89,15 +76,6 @@ def adopt(data: Path, out: Path, progress: Progress = silent) -> Path:
     except OSError as error:
         raise TrainingError(f"{out}: {data} cannot be copied there ({error.strerror}): make room") from error
     return out / "data.yaml"
-
-
-def describe(contents: dict[str, Contents]) -> str:
-    """One sentence for the metadata of a network that was trained on it; names no file or folder."""
-    parts = []
-    for split, verb in zip(SPLITS, ("trained on", "chosen on"), strict=True):
-        faces = ", ".join(f"{number} {name}" for name, number in contents[split].faces.items())
-        parts.append(f"{verb} {contents[split].images} images ({faces})")
-    return ", ".join(parts)
 
 
 def _read(data: Path) -> YoloSource:

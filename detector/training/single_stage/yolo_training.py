@@ -1,84 +1,32 @@
-"""Train the single-stage network on a YOLO folder, with ultralytics underneath and out of sight."""
+"""Train the single-stage network on a YOLO folder."""
 
 from __future__ import annotations
 
-import re
-import shutil
+import csv
+import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from itertools import count
 from pathlib import Path
 from typing import Any
 
+from detector.data.progress import Progress, silent
+from detector.engines.weights import DEFAULT_WEIGHTS
 from detector.errors import TrainingError
-from detector.files import alone
 from detector.scoring import SHOWN_IOU
-from detector.staging import sweep, was_abandoned
-from detector.training import curves
-from detector.training.checkpoint import refusal
-from detector.training.failures import one_line_errors
+from detector.training.checkpoint import load
 from detector.training.hardware import find_device
-from detector.training.results import Listener, TrainingResult
+from detector.training.history import Contents, Figures, Trained, data_note, draw_curves
+from detector.training.runs import batch_size, one_line_errors
 from detector.training.single_stage.ultralytics_env import ultralytics_env
 from detector.training.single_stage.yolo_copy import check_folder
 
-__all__ = ["hyperparameters", "last_checkpoint", "new_run", "resume", "run_folder", "train"]
+__all__ = ["EPOCHS", "IMGSZ", "go_on", "hyperparameters", "train"]
 
-OWN_NAMES = {"dataset", "crops", "weights", "args.yaml", "results.csv"}
-"""In a run's folder before its first checkpoint."""
+log = logging.getLogger(__name__)
+
+EPOCHS, IMGSZ, BATCH = 30, 512, 16
 
 STRIDE = 32
-DEFAULT_BATCH = 16
-
-
-def new_run(runs: Path, name: str = "train") -> Path:
-    """Make the folder of a new run: ``name``, or ``name-2``, ``name-3`` ... An old run is never touched.
-
-    Raises:
-        TrainingError: the name is no plain folder name, or the folder cannot be made.
-    """
-    if not re.fullmatch(r"[^\W_][\w.-]*", name):
-        raise TrainingError(f"--name {name}: use letters, digits, dots and dashes only")
-    _sweep_runs(runs)
-    for number in count(1):
-        run = runs / (name if number == 1 else f"{name}-{number}")
-        try:
-            run.mkdir(parents=True)
-        except FileExistsError:
-            if runs.exists() and not runs.is_dir():
-                raise TrainingError(f"{runs}: is a file: choose another --runs") from None
-            continue
-        except OSError as error:
-            raise TrainingError(f"{run}: cannot be made ({error.strerror}): choose another --runs") from error
-        return run
-    raise AssertionError("count() never ends")
-
-
-@contextmanager
-def run_folder(resumed: Path | None, runs: Path, name: str) -> Iterator[Path]:
-    """The folder of a run that goes on, or of a new one, which goes at the end if no epoch was completed in it.
-
-    Raises:
-        TrainingError: see :func:`new_run`.
-        OutputError: another process is at work in it.
-    """
-    run = resumed or new_run(runs, name)
-    try:
-        with alone(run) if run.is_dir() else nullcontext():
-            yield run
-    finally:
-        if not resumed and not last_checkpoint(run):  # nothing but copied data: made here, and of no more use
-            shutil.rmtree(run, ignore_errors=True)
-
-
-def _sweep_runs(runs: Path) -> None:
-    """Take away the runs of processes that died before their first checkpoint, if nothing else was put there."""
-    for run in runs.iterdir() if runs.is_dir() else ():
-        if run.is_dir() and was_abandoned(run):
-            sweep(run)
-            if not last_checkpoint(run) and {entry.name for entry in run.iterdir()} <= OWN_NAMES:
-                shutil.rmtree(run, ignore_errors=True)
+EXAMPLES = 3
 
 
 def train(
@@ -86,15 +34,15 @@ def train(
     run: Path,
     start: Path,
     *,
-    epochs: int = 30,
-    imgsz: int = 512,
+    epochs: int = EPOCHS,
+    imgsz: int = IMGSZ,
     batch: int | None = None,
     device: str = "auto",
     seed: int = 0,
     workers: int = 4,
-    listener: Listener | None = None,
+    progress: Progress = silent,
     trust: bool = False,
-) -> TrainingResult:
+) -> Trained:
     """Train on a YOLO folder; everything that is written goes into ``run``.
 
     The folder itself is written to as well (ultralytics puts label caches beside the labels and mends damaged JPEGs
@@ -102,7 +50,7 @@ def train(
 
     Args:
         data: data.yaml of the folder, with the classes of :data:`~detector.detections.CLASSES` in that order.
-        run: an existing folder, see :func:`new_run`.
+        run: an existing folder, see :func:`~.runs.new_run`.
         start: a checkpoint (.pt) of an ultralytics detector, trained on faces or on anything else.
         epochs: times that every image is seen.
         imgsz: the images' longer side in the network, px; rounded up to a multiple of 32.
@@ -110,80 +58,39 @@ def train(
         device: auto, cpu, cuda, cuda:1 or mps.
         seed: another number gives other augmentations.
         workers: processes that load images for a GPU; on a CPU there are none, they would only take its cores.
-        listener: hears about each step and epoch.
+        progress: wraps the steps of an epoch, for a progress bar.
         trust: ``start`` may run code, see :func:`~.ultralytics_env`.
 
     Raises:
         TrainingError: the data, the start or the device cannot be used, or memory or disk do not suffice.
         AnnotationError: a label file cannot be read.
-        MissingExtraError: the extra ``train`` is not installed.
-        KeyboardInterrupt: Ctrl-C; the checkpoint of the last whole epoch is kept, see :func:`last_checkpoint`.
+        KeyboardInterrupt: Ctrl-C; the checkpoint of the last whole epoch is kept.
     """
     contents = check_folder(data)
-    available = contents["train"].images
-    if batch and batch > available:
-        raise TrainingError(f"--batch {batch}: there are only {available} training images: use {available} or less")
+    batch = batch_size(batch, BATCH, contents["train"].count, "training images")
     with ultralytics_env(trust=trust):
-        settings = hyperparameters(epochs, batch or min(DEFAULT_BATCH, available)) | {
+        settings = hyperparameters(epochs, batch) | {
             "model": str(start),
-            "data": str(data.resolve()),
-            "save_dir": str(run.resolve()),
             "imgsz": max(-(-imgsz // STRIDE) * STRIDE, 2 * STRIDE),  # batch norm wants more than one value at the end
-            "device": find_device(device),
             "seed": seed,
             "workers": workers,
         }
-        return _run(settings, run, listener)
+        return _run(settings, data, contents, run, device, progress)
 
 
-def resume(
-    run: Path,
-    *,
-    device: str = "auto",
-    batch: int | None = None,
-    listener: Listener | None = None,
-    trust: bool = False,
-) -> TrainingResult:
-    """Go on with a run that was interrupted, from its last whole epoch, with the settings that it began with.
-
-    Args:
-        run: its folder.
-        device: as for :func:`train`; another one than before is fine.
-        batch: images per step, if the old number was too many for the memory.
-        listener: hears about each step and epoch.
-        trust: its checkpoints may run code, see :func:`~.ultralytics_env`.
-
-    Raises:
-        TrainingError: there is nothing to resume, or as for :func:`train`.
-        KeyboardInterrupt: as for :func:`train`.
-    """
-    last, data = last_checkpoint(run), run / "dataset" / "data.yaml"
-    if last is None:
-        raise TrainingError(f"--resume {run}: no checkpoint there (weights/last.pt): start a new training")
-    if not data.is_file():
-        raise TrainingError(f"--resume {run}: its dataset/ is gone: start a new training from it with --start {last}")
-    check_folder(data)
+def go_on(run: Path, last: Path, *, device: str, batch: int | None, progress: Progress, trust: bool) -> Trained:
+    """Go on from the run's last checkpoint, see :func:`detector.training.resume.resume`."""
+    data = run / "dataset" / "data.yaml"
     with ultralytics_env(trust=trust):
-        checkpoint = _load(last)
+        _, checkpoint = load(last)
         if last.with_name("best.pt").is_file():
-            _load(last.with_name("best.pt"))  # ultralytics reads it again at the end, and then runs what it holds
-        if checkpoint.get("optimizer") is None:
-            raise TrainingError(
-                f"--resume {run}: that training is finished: start a new one from it with --start {last}"
-            )
-        settings = {
-            "resume": str(last.resolve()),
-            "data": str(data.resolve()),
-            "save_dir": str(run.resolve()),
-            "device": find_device(device),
-        }
-        return _run(settings | ({"batch": batch} if batch else {}), run, listener)
-
-
-def last_checkpoint(run: Path) -> Path | None:
-    """The checkpoint of the run's last whole epoch, if there is one."""
-    last = run / "weights" / "last.pt"
-    return last if last.is_file() else None
+            load(last.with_name("best.pt"))  # ultralytics reads it again at the end, and then runs what it holds
+        reason = "its dataset/ is gone" if not data.is_file() else "that training is finished"
+        if not data.is_file() or checkpoint.get("optimizer") is None:
+            raise TrainingError(f"--resume {run}: {reason}: start a new one from it with --start {last}")
+        contents = check_folder(data)
+        settings = {"resume": str(last.resolve())} | ({"batch": batch} if batch else {})
+        return _run(settings, data, contents, run, device, progress)
 
 
 def hyperparameters(epochs: int, batch: int) -> dict[str, Any]:
@@ -220,27 +127,35 @@ def hyperparameters(epochs: int, batch: int) -> dict[str, Any]:
     }
 
 
-def _run(settings: dict[str, Any], run: Path, listener: Listener | None) -> TrainingResult:
-    from detector.training.single_stage.trainer import FaceTrainer
+def _run(
+    settings: dict[str, Any], data: Path, contents: dict[str, Contents], run: Path, device: str, progress: Progress
+) -> Trained:
+    from detector.training.single_stage.trainer import FaceTrainer  # here: it imports ultralytics
 
     began = time.monotonic()
-    for cache in Path(settings["data"]).parent.glob("labels/*.cache"):
+    places = {"data": str(data.resolve()), "save_dir": str(run.resolve()), "device": find_device(device)}
+    note = data_note("images", contents["train"], contents["val"])
+    log.info("%s", note)
+    for cache in data.parent.glob("labels/*.cache"):
         cache.unlink()  # a pickle: of a folder that came from elsewhere it would run whatever is in it
     with one_line_errors(run):
-        trainer = FaceTrainer(settings, listener)
+        trainer = FaceTrainer(settings | places, progress)
         trainer.train()
-    picture = run / "curves.png"
-    curves.draw(run / "results.csv", picture)
-    return TrainingResult(run, trainer.best, trainer.last, trainer.class_scores(), picture, time.monotonic() - began)
+    curves = run / "curves.png"
+    draw_curves(_history(run / "results.csv"), curves)
+    examples = sorted((data.parent / "images" / "val").iterdir())[:EXAMPLES]
+    seconds = time.monotonic() - began
+    return Trained(DEFAULT_WEIGHTS, run, trainer.best, trainer.report(), curves, tuple(examples), note, seconds)
 
 
-def _load(checkpoint: Path) -> dict[str, Any]:
-    from ultralytics.nn.tasks import load_checkpoint
-
-    try:
-        content: dict[str, Any] = load_checkpoint(checkpoint)[1]
-    except Exception as error:  # a damaged pickle raises nearly anything
-        raise TrainingError(
-            f"{checkpoint}: {refusal(error, 'not a checkpoint that ultralytics can read: use another one')}"
-        ) from error
-    return content
+def _history(results: Path) -> list[Figures]:
+    """The epochs' figures, of the results.csv that ultralytics writes."""
+    with results.open(newline="", encoding="utf-8") as file:
+        rows = [{key.strip(): float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    return [
+        {"loss": sum(value for key, value in row.items() if key.startswith("train/"))}
+        | {"val loss": sum(value for key, value in row.items() if key.startswith("val/"))}
+        | {"AP50": row["metrics/mAP50(B)"]}
+        | {name: row[f"metrics/{name}(B)"] for name in ("precision", "recall")}
+        for row in rows
+    ]

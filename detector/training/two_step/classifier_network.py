@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import inception_v3, mobilenet_v2
 
-__all__ = ["MaskClassifierNetwork"]
+__all__ = ["BACKBONES", "LEAST_SIDE", "MaskClassifierNetwork"]
 
 HIDDEN, DROPOUT = 256, 0.5
 
@@ -15,12 +15,16 @@ NORMALISATION = {
     "inception_v3": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),  # as its weights were trained, unlike torchvision's others
 }
 
+BACKBONES = ("mobilenet_v2", "inception_v3")
+LEAST_SIDE = dict(zip(BACKBONES, (32, 75), strict=True))
+"""Smaller crops leave nothing for the last layers to look at, px."""
+
 
 class MaskClassifierNetwork(nn.Module):
     """Crops to the logits of their classes: average pool, dense 256, ReLU, dropout 0.5, dense.
 
     Args:
-        backbone: one of :data:`~.imagenet.BACKBONES`.
+        backbone: one of :data:`BACKBONES`.
         classes: number of classes.
     """
 

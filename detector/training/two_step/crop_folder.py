@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +18,13 @@ from detector.detections import CLASSES
 from detector.engines.crops import MARGIN, cut
 from detector.errors import TrainingError
 from detector.media import images
+from detector.training.history import Contents
 from detector.training.two_step.crop_writer import FOLDERS, NOTE
+from detector.training.two_step.prefetch import ahead
 
-__all__ = ["Crop", "CropFolder", "batches", "read_crop_folder", "whole"]
+__all__ = ["Crop", "CropFolder", "batches", "read_crop", "read_crop_folder", "whole"]
+
+Batch = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]
 
 VAL_SHARE = 0.2
 ROTATION, ZOOM, SHIFT, SHEAR = 25.0, 0.1, 0.1, 0.2
@@ -56,19 +59,11 @@ class CropFolder:
     val: tuple[Crop, ...]
     margin: float
 
-    def counts(self, part: str) -> dict[str, int]:
-        """How many crops of each class are in "train" or "val"."""
-        found = Counter(crop.label for crop in (self.train if part == "train" else self.val))
-        return {name: found[label] for label, name in enumerate(self.names)}
-
-    def describe(self) -> str:
-        """One sentence for the metadata of a network that was trained on it; names no file or folder."""
-        parts = []
-        for part, verb in (("train", "trained on"), ("val", "chosen on")):
-            counts = self.counts(part)
-            named = ", ".join(f"{count} {name}" for name, count in counts.items())
-            parts.append(f"{verb} {sum(counts.values())} crops ({named})")
-        return ", ".join(parts)
+    def contents(self, part: str) -> Contents:
+        """How many crops, and how many of each class, are in "train" or "val"."""
+        crops = self.train if part == "train" else self.val
+        found = Counter(crop.label for crop in crops)
+        return Contents(len(crops), {name: found[label] for label, name in enumerate(self.names)})
 
 
 def read_crop_folder(folder: Path, *, seed: int = 0, progress: Progress = silent) -> CropFolder:
@@ -90,31 +85,26 @@ def read_crop_folder(folder: Path, *, seed: int = 0, progress: Progress = silent
         raise TrainingError(f"{folder}: no such folder: make it with mask-detector crop")
     split = (folder / "train").is_dir() or (folder / "val").is_dir()
     roots = {part: folder / part for part in ("train", "val")} if split else {"all": folder}
-    found = {part: {name: _files(root / name) for name in FOLDERS} for part, root in roots.items()}
-    names = tuple(name for name in FOLDERS if any(files[name] for files in found.values()))
-    for part, files in found.items():
-        for name in CLASSES if len(names) else ():
-            if not files[name]:
-                raise TrainingError(f"{roots[part]}: no image in {name}/: both {' and '.join(CLASSES)} are needed")
+    found = {(part, name): _files(root / name) for part, root in roots.items() for name in FOLDERS}
+    names = tuple(name for name in FOLDERS if any(found[part, name] for part in roots))
     if not names:
-        raise TrainingError(
-            f"{folder}: no images in {', '.join(f'{name}/' for name in FOLDERS)}: nothing to learn from"
-        )
-    crops = {
-        part: [Crop(path, label) for label, name in enumerate(names) for path in files[name]]
-        for part, files in found.items()
-    }
+        wanted = ", ".join(f"{name}/" for name in FOLDERS)
+        raise TrainingError(f"{folder}: no images in {wanted}: nothing to learn from")
+    crops: dict[str, list[Crop]] = {}
+    for part, root in roots.items():
+        for name in CLASSES:
+            if not found[part, name]:
+                raise TrainingError(f"{root}: no image in {name}/: both {' and '.join(CLASSES)} are needed")
+        crops[part] = [Crop(path, label) for label, name in enumerate(names) for path in found[part, name]]
     train, val = (crops["train"], crops["val"]) if split else _split(crops["all"], names, seed, progress)
     result = CropFolder(names, tuple(train), tuple(val), _margin(folder))
-    for name, count in result.counts("train").items():
+    for name, count in result.contents("train").named.items():
         if not count:
             raise TrainingError(f"{folder}: images of {name} are in val only: put some into train too")
     return result
 
 
-def batches(
-    crops: Sequence[Crop], *, side: int, batch: int, seed: Sequence[int]
-) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]]:
+def batches(crops: Sequence[Crop], *, side: int, batch: int, seed: Sequence[int]) -> Iterator[Batch]:
     """One epoch in random order, each crop turned, moved and bent a little; the next batch is prepared meanwhile.
 
     Yields:
@@ -124,28 +114,30 @@ def batches(
         SourceError: a crop cannot be read.
     """
     order = np.random.default_rng(seed).permutation(len(crops)).tolist()
-    groups = [order[start : start + batch] for start in range(0, len(order), batch)]
 
-    def prepare(group: list[int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        shaken = [_shake(_read(crops[i], side), np.random.default_rng([*seed, i])) for i in group]
+    def prepare(start: int) -> Batch:
+        group = order[start : start + batch]
+        shaken = [_shake(read_crop(crops[i].path, side), np.random.default_rng([*seed, i])) for i in group]
         return np.stack(shaken), np.array([crops[i].label for i in group])
 
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(prepare, groups[0])
-        for following in [*groups[1:], None]:
-            ready = coming.result()
-            if following:
-                coming = pool.submit(prepare, following)
-            yield ready
+    return ahead(prepare, range(0, len(order), batch))
 
 
-def whole(
-    crops: Sequence[Crop], *, side: int, batch: int
-) -> Iterator[tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]]:
+def whole(crops: Sequence[Crop], *, side: int, batch: int) -> Iterator[Batch]:
     """All crops in order, as they are."""
     for start in range(0, len(crops), batch):
         group = crops[start : start + batch]
-        yield np.stack([_read(crop, side) for crop in group]), np.array([crop.label for crop in group])
+        yield np.stack([read_crop(crop.path, side) for crop in group]), np.array([crop.label for crop in group])
+
+
+def read_crop(path: Path, side: int) -> npt.NDArray[np.uint8]:
+    """BGR uint8 (side, side, 3); what is not square is padded."""
+    picture = images.read(path)
+    height, width = picture.shape[:2]
+    if (height, width) == (side, side):
+        return picture
+    crops = cut(picture, np.array([[0, 0, width, height]], np.float32), side=side, margin=0)
+    return np.asarray(crops[0])
 
 
 def _files(folder: Path) -> list[Path]:
@@ -153,17 +145,17 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _split(crops: list[Crop], names: Sequence[str], seed: int, progress: Progress) -> tuple[list[Crop], list[Crop]]:
-    hashes = perceptual_hashes([crop.path for crop in crops], progress)
-    readable = [(crop, value) for crop, value in zip(crops, hashes, strict=True) if value is not None]
-    if len(readable) < len(crops):
-        broken = next(crop for crop, value in zip(crops, hashes, strict=True) if value is None)
-        raise TrainingError(f"{broken.path}: cannot be decoded: remove it or copy it again")
-    groups = group_near_duplicates([value for _, value in readable])
-    kinds = [frozenset({names[crop.label]}) for crop, _ in readable]
-    chosen = choose_val(groups, kinds, VAL_SHARE, seed)
+    """Train and val of crops that no folder divides."""
+    hashes = []
+    for crop, value in zip(crops, perceptual_hashes([crop.path for crop in crops], progress), strict=True):
+        if value is None:
+            raise TrainingError(f"{crop.path}: cannot be decoded: remove it or copy it again")
+        hashes.append(value)
+    kinds = [frozenset({names[crop.label]}) for crop in crops]
+    validates = choose_val(group_near_duplicates(hashes), kinds, VAL_SHARE, seed)
     sides: tuple[list[Crop], list[Crop]] = ([], [])
-    for (crop, _), validates in zip(readable, chosen, strict=True):
-        sides[validates].append(crop)
+    for crop, chosen in zip(crops, validates, strict=True):
+        sides[chosen].append(crop)
     return sides
 
 
@@ -176,17 +168,6 @@ def _margin(folder: Path) -> float:
         return float(json.loads(note.read_bytes())["margin"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{note}: damaged: make the crops again") from error
-
-
-def _read(crop: Crop, side: int) -> npt.NDArray[np.uint8]:
-    """BGR uint8 (side, side, 3); what is not square is padded."""
-    picture = images.read(crop.path)
-    height, width = picture.shape[:2]
-    if (height, width) == (side, side):
-        return picture
-    crops = cut(picture, np.array([[0, 0, width, height]], np.float32), side=side, margin=0)
-    padded: npt.NDArray[np.uint8] = crops[0]
-    return padded
 
 
 def _shake(crop: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:

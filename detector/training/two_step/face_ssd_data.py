@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import psutil  # comes with ultralytics
 
+from detector.data.sample import Sample
 from detector.engines.letterbox import PAD_VALUE
-from detector.training.pictures import Pictures
+from detector.media import images
+from detector.training.two_step.prefetch import ahead
 
-__all__ = ["SMALLEST", "View", "batches", "view"]
+__all__ = ["SMALLEST", "Pictures", "View", "view", "views"]
+
+CACHE_SHARE = 0.5
+"""Of the memory that is free when training begins."""
 
 SMALLEST = 7.0
 """Faces whose shorter side is less, px in the network's input, are not learnt: they are five pixels of skin."""
@@ -28,6 +33,46 @@ FACE_SIDES = (12.0, 0.6)
 """The sides that a chosen face is scaled to: from 12 px to 0.6 of the input."""
 
 Floats = npt.NDArray[np.float32]
+
+
+class Pictures:
+    """Pictures and their faces by index. Each file is read once as far as memory allows, else each time.
+
+    Args:
+        labelled: the images.
+        longest: larger ones are scaled down to this longer side, px.
+    """
+
+    def __init__(self, labelled: Sequence[Sample], longest: int) -> None:
+        self.labelled, self._longest = labelled, longest
+        self._kept: dict[int, npt.NDArray[np.uint8]] = {}
+        self._room = CACHE_SHARE * psutil.virtual_memory().available
+
+    def __len__(self) -> int:
+        return len(self.labelled)
+
+    def __getitem__(self, index: int) -> tuple[npt.NDArray[np.uint8], Floats, Floats]:
+        """BGR uint8 (H, W, 3); its faces, float32 (F, 4) xyxy px in it; regions to ignore, float32 (G, 4).
+
+        Raises:
+            SourceError: the image cannot be read.
+        """
+        item = self.labelled[index]
+        factor = min(1.0, self._longest / max(item.size))
+        picture = self._kept.get(index)
+        if picture is None:
+            picture = self._read(item, factor)
+            if picture.nbytes <= self._room:
+                self._room -= picture.nbytes
+                self._kept[index] = picture
+        return picture, item.truth.xyxy * np.float32(factor), item.ignored * np.float32(factor)
+
+    def _read(self, item: Sample, factor: float) -> npt.NDArray[np.uint8]:
+        picture = images.read(item.path)
+        if factor == 1:
+            return picture
+        width, height = (max(round(side * factor), 1) for side in item.size)
+        return cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 @dataclass(frozen=True)
@@ -45,8 +90,8 @@ class View:
     ignored: Floats
 
 
-def batches(pictures: Pictures, *, size: int, batch: int, mosaics: float, seed: Sequence[int]) -> Iterator[list[View]]:
-    """One epoch in random order; the next batch is prepared while the last one is learnt. A short rest is left out.
+def views(pictures: Pictures, *, size: int, batch: int, mosaics: float, seed: Sequence[int]) -> Iterator[list[View]]:
+    """One epoch in random order, batch by batch; the next is prepared meanwhile. A short rest is left out.
 
     Args:
         pictures: with their faces.
@@ -67,17 +112,10 @@ def batches(pictures: Pictures, *, size: int, batch: int, mosaics: float, seed: 
         others = rng.integers(len(pictures), size=3).tolist()
         return _mosaic([view(*pictures[i], size // 2, rng) for i in (index, *others)])
 
-    def prepare(start: int) -> list[View]:
-        return [one(index) for index in order[start : start + batch]]
-
-    starts = range(0, len(order) - batch + 1, batch)
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(prepare, 0)
-        for start in starts:
-            ready = coming.result()
-            if start != starts[-1]:
-                coming = pool.submit(prepare, start + batch)
-            yield ready
+    return ahead(
+        lambda start: [one(index) for index in order[start : start + batch]],
+        range(0, len(order) - batch + 1, batch),
+    )
 
 
 def view(image: npt.NDArray[np.uint8], xyxy: Floats, unlabelled: Floats, size: int, rng: np.random.Generator) -> View:

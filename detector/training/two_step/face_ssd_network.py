@@ -20,8 +20,9 @@ from torchvision.models.detection._utils import BoxCoder, SSDMatcher
 from torchvision.models.detection.ssd import SSDHead
 from torchvision.ops import Conv2dNormActivation, box_iou
 
-__all__ = ["STRIDE", "Decoded", "FaceSSD", "Targets", "detection_loss", "match"]
+__all__ = ["BACKBONE", "STRIDE", "Decoded", "FaceSSD", "Targets", "detection_loss", "match"]
 
+BACKBONE = "mobilenet_v2"
 STRIDE = 32
 """The input's sides are multiples of this, px: the coarsest map that is added to finer ones."""
 

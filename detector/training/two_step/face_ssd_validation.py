@@ -1,27 +1,57 @@
-"""What a face finder in training finds in the validation images, seen as the engine will see them."""
+"""How many faces a face finder in training finds in the validation images, seen as the engine will see them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
+import torch
 
 from detector.boxes import MAX_DETECTIONS, suppress
 from detector.defaults import DEFAULT_IOU
 from detector.detections import Detections
 from detector.engines.face_finders.base import MAX_CANDIDATES
 from detector.engines.letterbox import InputBuffer, Letterbox
-from detector.scoring import TAIL, Example
-from detector.training.pictures import Pictures
-from detector.training.two_step.learner import Hardware
+from detector.scoring import TAIL, Example, match
+from detector.training.hardware import Hardware
+from detector.training.two_step.face_ssd_data import Pictures
+from detector.training.two_step.face_ssd_network import STRIDE, Decoded, FaceSSD
 
-if TYPE_CHECKING:
-    from detector.training.two_step.face_ssd_network import Decoded, FaceSSD
+__all__ = ["FaceRecall", "find_faces", "measure"]
 
-__all__ = ["find_faces"]
+LEAST_SIDE = 16.0
+"""Of faces that a face finder is measured on, px: shorter sides than this neither help nor hurt."""
 
-Floats = npt.NDArray[np.float32]
+
+@dataclass(frozen=True)
+class FaceRecall:
+    """The share of faces that are found where one false face an image is allowed.
+
+    Args:
+        recall: 0 to 1; NaN where there is no face.
+        threshold: faces that are surer than this are then shown.
+        faces: how many were to be found.
+    """
+
+    recall: float
+    threshold: float
+    faces: int
+
+    def __str__(self) -> str:
+        return (
+            f"recall at 1 false face an image: {self.recall:.3f} of {self.faces} faces from {LEAST_SIDE:g} px, "
+            f"at a score of {self.threshold:.3f}"
+        )
+
+
+def measure(examples: Sequence[Example]) -> FaceRecall:
+    """Recall at as many false faces as there are images, with one threshold for all of them, classes aside."""
+    matches = match(examples, min_side=LEAST_SIDE)
+    alarms = -np.sort(-matches.false_confidence)
+    threshold = float(alarms[len(examples)]) if len(examples) < len(alarms) else 0.0
+    found = float((matches.confidence > threshold).mean()) if len(matches.confidence) else float("nan")
+    return FaceRecall(found, threshold, len(matches.confidence))
 
 
 def find_faces(network: FaceSSD, pictures: Pictures, imgsz: int, hardware: Hardware) -> list[Example]:
@@ -36,8 +66,6 @@ def find_faces(network: FaceSSD, pictures: Pictures, imgsz: int, hardware: Hardw
     Raises:
         SourceError: an image cannot be read.
     """
-    from detector.training.two_step.face_ssd_network import STRIDE, Decoded
-
     readable = Decoded(network).eval()
     examples = []
     for index, item in enumerate(pictures.labelled):
@@ -45,19 +73,11 @@ def find_faces(network: FaceSSD, pictures: Pictures, imgsz: int, hardware: Hardw
         geometry = Letterbox.fit(picture.shape[:2], imgsz, STRIDE)
         buffer = InputBuffer(geometry)
         buffer.write(picture)
-        boxes, scores = _detect(readable, buffer.tensor[None], hardware)
+        pixels = torch.from_numpy(buffer.tensor[None]).to(hardware.device, memory_format=torch.channels_last)
+        with torch.inference_mode(), hardware.autocast():
+            boxes, scores = (output[0].cpu().numpy() for output in readable(pixels))
         kept = suppress(boxes, scores, DEFAULT_IOU["two-step"], least=TAIL, most=MAX_CANDIDATES)[:MAX_DETECTIONS]
         scale = np.float32(max(item.size) / max(picture.shape[:2]))
         found = Detections(geometry.restore(boxes[kept]) * scale, scores[kept], np.zeros(len(kept), np.int64))
         examples.append(Example(item.truth, found, item.ignored))
     return examples
-
-
-def _detect(network: Decoded, tensor: Floats, hardware: Hardware) -> tuple[Floats, Floats]:
-    """Candidate boxes (N, 4) and scores (N,) of one input."""
-    import torch
-
-    pixels = torch.from_numpy(tensor).to(hardware.device, memory_format=torch.channels_last)
-    with torch.inference_mode(), hardware.autocast():
-        boxes, scores = network(pixels)
-    return boxes[0].cpu().numpy(), scores[0].cpu().numpy()

@@ -1,33 +1,33 @@
-"""What the two-step networks' trainings share: device, learning rate, moving average, checkpoints."""
+"""What both two-step trainings share: the epochs, the learning rate, the moving average and the checkpoints."""
 
 from __future__ import annotations
 
-import copy
-import io
+import logging
 import math
-from collections.abc import Iterable
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from detector._heap import keep_memory
-from detector.errors import MissingExtraError, TrainingError
-from detector.files import write_file
-from detector.training.cpu import has_native_bfloat16, physical_cores
-from detector.training.hardware import find_device
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
+from detector.data.progress import Progress, silent
+from detector.training.checkpoint import write_two_step
+from detector.training.hardware import Hardware
+from detector.training.history import Figures, Trained, draw_curves, log_epoch
+from detector.training.runs import one_line_errors
 
-__all__ = [
-    "Hardware",
-    "Learner",
-    "load_checkpoint",
-    "rate",
-    "require_torchvision",
-]
+__all__ = ["Learner", "rgb_tensor"]
 
-Network = TypeVar("Network", bound="nn.Module")
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 WEIGHT_DECAY = 5e-4
 AVERAGE = 0.998
@@ -37,127 +37,157 @@ LAST_RATE = 0.01
 """Share of the peak's learning rate that is left at the end."""
 
 
-def require_torchvision() -> None:
-    """Say how to install what a training needs, where it is missing.
-
-    Raises:
-        MissingExtraError: torchvision or torch cannot be imported.
-    """
-    try:
-        import torchvision  # noqa: F401 # only to see that it is there
-    except ImportError as error:
-        raise MissingExtraError("torchvision", "train") from error
-
-
-class Hardware:
-    """Where a training runs, set up to run fast.
+class Learner(ABC):
+    """A run in this process: the network that learns, the moving average of its weights, and the optimizer.
 
     Args:
-        name: auto, cpu, cuda, cuda:1 or mps.
-
-    Attributes:
-        device: torch's.
-        bfloat16: whether layers are best computed in it.
+        settings: a dataclass of plain values, with ``epochs`` and ``seed``; it is saved in each checkpoint.
+        run: an existing folder, see :func:`~.runs.new_run`; everything that is written goes there.
+        device: auto, cpu, cuda, cuda:1 or mps.
+        progress: wraps the steps of an epoch, for a progress bar.
 
     Raises:
-        TrainingError: the device is not there.
+        TrainingError: the data or the device cannot be used.
     """
 
-    def __init__(self, name: str) -> None:
-        import torch
+    kind: ClassVar[str]
+    file_name: ClassVar[str]
+    settings_type: ClassVar[type]
+    size_flag: ClassVar[str] = "--imgsz"
+    note: str
+    examples: tuple[Path, ...]
+    steps: int
 
-        found = find_device(name)
-        self.device = torch.device(f"cuda:{found}" if found.isdecimal() else found)
-        self.bfloat16 = self.device.type == "cuda"
-        if self.device.type == "cpu":
-            torch.set_num_threads(physical_cores())
-            keep_memory()
-            self.bfloat16 = has_native_bfloat16()
-
-    def autocast(self) -> torch.autocast:
-        """Within it, layers compute in bfloat16 where that is faster; the weights stay float32."""
-        import torch
-
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16)
-
-
-class Learner(Generic[Network]):
-    """What learns in a run: the network, the moving average of its weights, and the optimizer.
-
-    Args:
-        network: is moved to the hardware.
-        hardware: where it learns.
-
-    Attributes:
-        average: the average, never in training mode.
-        step: how many steps were taken.
-        best: the best score of an epoch so far.
-    """
-
-    def __init__(self, network: Network, hardware: Hardware) -> None:
-        import torch
-
-        self.network = network.to(hardware.device).to(memory_format=torch.channels_last)
-        self.average = copy.deepcopy(self.network).eval()
+    def __init__(self, settings: Any, run: Path, device: str, progress: Progress = silent) -> None:
+        self.settings, self.run, self.progress = settings, run, progress
+        self.read_data()
+        self.hardware = Hardware(device)
+        torch.manual_seed(settings.seed)
+        with one_line_errors(run, self.size_flag):
+            self.network: Any = self.build().to(self.hardware.device).to(memory_format=torch.channels_last)
+            self.average: Any = AveragedModel(self.network, multi_avg_fn=_follow, use_buffers=True).eval()
         self.optimizer = torch.optim.AdamW(_groups(self.network.parameters()))
-        self.step, self.best = 0, -1.0
+        self.history: list[Figures] = []
+        self.best = -1.0
 
-    def begin(self) -> None:
-        """The average starts from the network's weights as they are now."""
-        self.average.load_state_dict(self.network.state_dict())
+    @abstractmethod
+    def read_data(self) -> None:
+        """Set ``steps`` of an epoch, ``note`` and ``examples``, and what else the training reads."""
 
-    def advance(self, loss: torch.Tensor, learning_rate: float, largest_gradient: float = math.inf) -> None:
-        """One step against the gradient of ``loss``, whose norm is cut to ``largest_gradient``."""
-        import torch
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The network; it has ``start_from`` for ImageNet's weights."""
 
+    @abstractmethod
+    def learn(self, epoch: int) -> Figures:
+        """One epoch, counted from 0; the mean losses."""
+
+    @abstractmethod
+    def validate(self) -> tuple[Figures, Any]:
+        """The average's figures on the validation data, the score last, and the report."""
+
+    def entries(self) -> dict[str, Any]:
+        """What a checkpoint holds besides."""
+        return {}
+
+    def start(self, weights: dict[str, torch.Tensor]) -> Trained:
+        """Train from ImageNet's weights; one log line for each epoch, and a checkpoint after each.
+
+        Raises:
+            TrainingError: memory or disk do not suffice.
+            SourceError: an image cannot be read.
+            KeyboardInterrupt: Ctrl-C; the checkpoint of the last whole epoch is kept.
+        """
+        self.network.start_from(weights)
+        self.average.update_parameters(self.network)  # the first time it copies
+        return self._fit()
+
+    def go_on(self, content: dict[str, Any]) -> Trained:
+        """Train on from a last.pt, as for :meth:`start`; a finished run is only measured again."""
+        self.network.load_state_dict(content["network"])
+        self.average.module.load_state_dict(content["average"])
+        self.average.n_averaged.fill_(content["step"] + 1)
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.best, self.history = content["best"], content["history"]
+        return self._fit()
+
+    @property
+    def step(self) -> int:
+        """How many steps were taken."""
+        return int(self.average.n_averaged) - 1
+
+    def one_epoch(self, epoch: int, batches: Iterable[T]) -> Iterator[T]:
+        """The batches of an epoch, under a progress bar."""
+        torch.manual_seed(self.settings.seed * 10_000 + epoch)  # dropout, the same in a run that is resumed
+        self.network.train()
+        title = f"epoch {epoch + 1}/{self.settings.epochs}"
+        for _, batch in zip(self.progress(range(self.steps), title), batches, strict=True):
+            yield batch
+
+    def advance(self, loss: torch.Tensor, learning_rate: float, largest_gradient: float = math.inf) -> float:
+        """One step against the gradient of ``loss``, whose norm is cut to ``largest_gradient``; returns the loss."""
+        if not math.isfinite(value := loss.item()):
+            raise RuntimeError("the loss is NaN")
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         if math.isfinite(largest_gradient):
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), largest_gradient)
+            nn.utils.clip_grad_norm_(self.network.parameters(), largest_gradient)
         self.optimizer.step()
-        self.step += 1
-        _follow(self.average, self.network, self.step)
+        self.average.update_parameters(self.network)
+        return value
 
-    def save(self, run: Path, score: float, entries: dict[str, Any]) -> bool:
+    def _fit(self) -> Trained:
+        """The epochs that are left, the report of the best, and the picture."""
+        began = time.monotonic()
+        (self.run / "weights").mkdir(exist_ok=True)
+        log.info("%s", self.note)
+        with one_line_errors(self.run, self.size_flag):
+            for epoch in range(len(self.history), self.settings.epochs):
+                started = time.monotonic()
+                figures = self.learn(epoch) | self.validate()[0]
+                self.history.append(figures)
+                best = self._save(list(figures.values())[-1])
+                log_epoch(epoch + 1, self.settings.epochs, figures, time.monotonic() - started, best=best)
+            best_file, curves = self.run / "weights" / "best.pt", self.run / "curves.png"
+            self.average.module.load_state_dict(torch.load(best_file, weights_only=True)["average"])
+            _, report = self.validate()
+            draw_curves(self.history, curves, report)
+        seconds = time.monotonic() - began
+        return Trained(self.file_name, self.run, best_file, report, curves, self.examples, self.note, seconds)
+
+    def _save(self, score: float) -> bool:
         """Write last.pt of an epoch, and best.pt (smaller: it need not go on) if no epoch scored higher.
 
         Returns:
             Whether it is the best so far. NaN, a score of nothing, is.
-
-        Raises:
-            OutputError: they cannot be written.
         """
         better = not score < self.best
         self.best = score if better else self.best
-        shared = entries | {"average": self.average.state_dict()}
+        shared = {
+            "kind": self.kind,
+            "settings": asdict(self.settings),
+            "data_note": self.note,
+            "average": self.average.module.state_dict(),
+            **self.entries(),
+        }
         rest = {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "step": self.step,
             "best": self.best,
+            "history": self.history,
         }
-        _save_checkpoint(run / "weights" / "last.pt", shared | rest)
+        write_two_step(self.run / "weights" / "last.pt", shared | rest)
         if better:
-            _save_checkpoint(run / "weights" / "best.pt", shared)
+            write_two_step(self.run / "weights" / "best.pt", shared)
         return better
 
-    def restore(self, content: dict[str, Any]) -> None:
-        """Go back to a last.pt."""
-        self.network.load_state_dict(content["network"])
-        self.average.load_state_dict(content["average"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.step, self.best = content["step"], content["best"]
 
-
-def _groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
-    """The optimizer's groups for the parameters that are trained: weights decay, biases and norms do not."""
-    trained = [parameter for parameter in parameters if parameter.requires_grad]
-    return [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def rgb_tensor(pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
+    """BGR uint8 (B, H, W, 3) as RGB float32 (B, 3, H, W) in 0..1."""
+    return torch.from_numpy(pixels[..., ::-1].copy()).permute(0, 3, 1, 2).float().div_(255)
 
 
 def rate(step: int, steps: int, warm_up: int) -> float:
@@ -169,50 +199,20 @@ def rate(step: int, steps: int, warm_up: int) -> float:
     return LAST_RATE + (1 - LAST_RATE) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _follow(average: nn.Module, network: nn.Module, step: int) -> None:
+def _groups(parameters: Iterable[nn.Parameter]) -> list[dict[str, Any]]:
+    """The optimizer's groups for the parameters that are trained: weights decay, biases and norms do not."""
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": WEIGHT_DECAY},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _follow(averages: Sequence[torch.Tensor], values: Sequence[torch.Tensor], count: torch.Tensor | int) -> None:
     """Move the average towards the network; in the first steps quickly, it starts from what is not trained yet."""
-    import torch
-
-    decay = min(AVERAGE, (1 + step) / (10 + step))
-    with torch.no_grad():
-        for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-            if mean.dtype.is_floating_point:
-                mean.lerp_(value, 1 - decay)
-            else:
-                mean.copy_(value)
-
-
-def _save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write tensors and plain values; the file appears whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    import torch
-
-    torch.save(content, buffer := io.BytesIO())
-    write_file(path, buffer.getvalue(), replace=True)
-
-
-def load_checkpoint(path: Path, kind: str) -> dict[str, Any]:
-    """Read what :meth:`Learner.save` wrote; runs no code from the file.
-
-    Args:
-        path: the file.
-        kind: the entry "kind" that it must have.
-
-    Raises:
-        TrainingError: it is missing, damaged, or of another training.
-    """
-    import torch
-
-    if not path.is_file():
-        raise TrainingError(f"{path}: no checkpoint there: start a new training")
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        right = content["kind"] == kind
-    except Exception as error:  # a damaged pickle raises nearly anything
-        raise TrainingError(f"{path}: damaged, or no checkpoint of a {kind}: start a new training") from error
-    if not right:
-        raise TrainingError(f"{path}: a checkpoint of a {content['kind']}, not of a {kind}: name another run")
-    return content
+    decay = min(AVERAGE, (1 + int(count)) / (10 + int(count)))
+    for mean, value in zip(averages, values, strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from detector.training import cpu
+from detector.training import hardware
+from detector.training.single_stage import cpu_speed
 
 
 class _Criterion:
@@ -22,7 +23,7 @@ class _Criterion:
 
 def test_the_loss_is_computed_in_float32_inside_a_bfloat16_forward_pass() -> None:
     criterion = _Criterion()
-    loss = cpu.Float32Loss(criterion)
+    loss = cpu_speed.Float32Loss(criterion)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         boxes = torch.full((1, 64), 1.001) @ torch.eye(64)
         value, items = loss({"boxes": boxes, "feats": [boxes, boxes]}, {"weights": torch.full((64, 1), 1.001)})
@@ -33,12 +34,12 @@ def test_the_loss_is_computed_in_float32_inside_a_bfloat16_forward_pass() -> Non
 
 def test_the_wrapped_criterion_still_hears_the_end_of_an_epoch() -> None:
     criterion = _Criterion()
-    cpu.Float32Loss(criterion).update()
+    cpu_speed.Float32Loss(criterion).update()
     assert criterion.updates == 1
 
 
 def test_no_more_threads_than_the_process_may_use() -> None:
-    assert 1 <= cpu.physical_cores() <= (os.cpu_count() or 1)
+    assert 1 <= hardware.physical_cores() <= (os.cpu_count() or 1)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin a process to cores")
@@ -46,7 +47,7 @@ def test_a_process_that_is_pinned_to_one_core_gets_one_thread() -> None:
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {min(before)})
-        assert cpu.physical_cores() == 1
+        assert hardware.physical_cores() == 1
     finally:
         os.sched_setaffinity(0, before)
 
@@ -66,7 +67,7 @@ def prepared(device: str) -> SimpleNamespace:
     )
     threads = torch.get_num_threads()
     try:
-        cpu.accelerate(trainer)
+        cpu_speed.accelerate(trainer)
     finally:
         torch.set_num_threads(threads)
     return trainer
@@ -81,8 +82,8 @@ def test_the_network_and_its_moving_average_share_one_memory_order_and_stay_floa
 
 def test_half_precision_is_switched_on_together_with_the_float32_loss_and_only_where_it_is_native() -> None:
     trainer = prepared("cpu")
-    assert trainer.amp == cpu.has_native_bfloat16()
-    assert isinstance(getattr(trainer.model, "criterion", None), cpu.Float32Loss) == trainer.amp
+    assert trainer.amp == hardware.has_native_bfloat16()
+    assert isinstance(getattr(trainer.model, "criterion", None), cpu_speed.Float32Loss) == trainer.amp
     assert not hasattr(trainer.ema.ema, "criterion")
 
 

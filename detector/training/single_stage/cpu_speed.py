@@ -9,34 +9,16 @@ and the optimizer stay float32, so that a checkpoint is what any other ultralyti
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
-from detector._heap import keep_memory
+import torch
+
+from detector.training.hardware import has_native_bfloat16, set_up_cpu
 
 if TYPE_CHECKING:
-    import torch
     from ultralytics.engine.trainer import BaseTrainer
 
-__all__ = ["Float32Loss", "accelerate", "has_native_bfloat16", "physical_cores"]
-
-
-def physical_cores() -> int:
-    """Cores that this process may use; two hardware threads of one core slow matrix products down."""
-    import psutil
-
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
-
-
-def has_native_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself (AVX512-BF16 or AMX); an emulation is slower than float32."""
-    import torch
-
-    # torch.ops.mkldnn._is_mkldnn_bf16_supported() is no answer: it also says yes to the emulation on plain AVX-512.
-    # AMX processors have AVX512-BF16 too. The public get_capabilities() is younger than the oldest torch allowed here.
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(supported and supported())
+__all__ = ["Float32Loss", "accelerate"]
 
 
 class Float32Loss:
@@ -50,8 +32,6 @@ class Float32Loss:
 
     def __call__(self, preds: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The loss, and its parts by name, as the wrapped criterion returns them."""
-        import torch
-
         with torch.autocast("cpu", enabled=False):
             loss: tuple[torch.Tensor, dict[str, torch.Tensor]] = self.criterion(_to_float32(preds), batch)
         return loss
@@ -64,12 +44,9 @@ class Float32Loss:
 
 def accelerate(trainer: BaseTrainer) -> None:
     """Prepare a trainer that is set up and has not begun its first step; does nothing unless it trains on the CPU."""
-    import torch
-
     if trainer.device.type != "cpu":
         return
-    torch.set_num_threads(physical_cores())
-    keep_memory()
+    set_up_cpu()
     # The moving average gets the same order, or its update would fall back from one kernel to one per tensor.
     for network in (trainer.model, trainer.ema.ema):
         network.to(memory_format=torch.channels_last)

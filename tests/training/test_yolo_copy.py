@@ -5,15 +5,17 @@ from pathlib import Path
 import pytest
 
 from detector.errors import AnnotationError, DetectorError, TrainingError
-from detector.training.single_stage.yolo_copy import adopt, check_folder, describe
+from detector.training.history import data_note
+from detector.training.single_stage.yolo_copy import adopt, check_folder
 from tests.training.build import copy_of_folder, digest, yolo_folder
 
 
 def test_the_faces_of_each_class_are_counted_per_split() -> None:
     contents = check_folder(yolo_folder())
-    assert contents["train"].images == 20
-    assert contents["train"].faces == {"with_mask": 15, "without_mask": 10}
-    assert describe(contents).startswith("trained on 20 images (15 with_mask, 10 without_mask), chosen on 8 images")
+    assert contents["train"].count == 20
+    assert contents["train"].named == {"with_mask": 15, "without_mask": 10}
+    note = data_note("images", contents["train"], contents["val"])
+    assert note.startswith("trained on 20 images (15 with_mask, 10 without_mask), chosen on 8 images")
 
 
 @pytest.mark.parametrize(
@@ -90,8 +92,8 @@ def test_images_listed_in_text_files_and_in_several_folders_with_equal_names_are
     data = tmp_path / "data.yaml"
     data.write_text("train: [a/images/train, b/images/train]\nval: val.txt\nnames: {0: with_mask, 1: without_mask}\n")
     contents = check_folder(adopt(data, tmp_path / "run"))
-    assert (contents["train"].images, contents["val"].images) == (40, 8)
-    assert contents["train"].faces == {"with_mask": 30, "without_mask": 20}
+    assert (contents["train"].count, contents["val"].count) == (40, 8)
+    assert contents["train"].named == {"with_mask": 30, "without_mask": 20}
 
 
 def test_a_picture_that_is_cut_short_is_refused_before_ultralytics_repairs_it(tmp_path: Path) -> None:
