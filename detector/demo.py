@@ -1,4 +1,4 @@
-"""``python -m detector.demo``: the detector as a web page, for this computer or with a link for others."""
+"""``mask-detector demo``: the detector as a web page, for this computer or with a link for others."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from detector import _cli
+from detector import cli
 from detector._heap import return_memory
-from detector.engines import DEFAULT_WEIGHTS, ENGINES, Engine, load_engine
+from detector.cli.flags import add_engine_flags, engine_from
+from detector.defaults import ENGINES
+from detector.engines import DEFAULT_WEIGHTS, Engine, load_engine
 from detector.errors import MissingExtraError, ModelError
 
 if TYPE_CHECKING:
@@ -44,53 +46,50 @@ def build_demo(engine: Engine, other: Engine | None = None, *, conf: float | Non
     Raises:
         MissingExtraError: gradio is not installed.
     """
-    require_gradio()
-    from detector.web.page import build_demo as build
+    _require_gradio()
+    from detector.web.page import build_page
 
-    return build(engine, other, conf=conf, model=model)
+    return build_page(engine, other, conf=conf, model=model)
 
 
-def require_gradio() -> None:
-    """Raise MissingExtraError where gradio is not installed."""
+def _require_gradio() -> None:
     if find_spec("gradio") is None:
         raise MissingExtraError("gradio", "demo")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``python -m detector.demo``."""
-    parser = _cli.make_parser("demo", "Show the detector as a web page.", EXAMPLES)
+    """The flags of ``mask-detector demo``."""
+    parser = cli.make_parser("demo", "Show the detector as a web page.", EXAMPLES)
     page = parser.add_argument_group("page")
     page.add_argument("--share", action="store_true", help="ask Gradio's free service for a public https link")
     page.add_argument("--auth", type=_user_and_password, metavar="USER:PASS", help="ask visitors for these first")
     page.add_argument("--host", default="127.0.0.1", help="whom to answer; 0.0.0.0 is everyone who can reach you")
     page.add_argument("--port", type=_port, help="default: the first free one from 7860")
-    page.add_argument(
-        "--allow-host", action="append", default=[], type=_allowed_name, metavar="NAME",
-        help="serve it under this name too, of a proxy in front; may be repeated, * allows all",
-    )  # fmt: skip
-    _cli.add_engine_flags(parser)
+    proxy = "serve it under this name too, of a proxy in front; may be repeated, * allows all"
+    page.add_argument("--allow-host", action="append", default=[], type=_allowed_name, metavar="NAME", help=proxy)
+    add_engine_flags(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; returns its exit code."""
-    return _cli.run_command(build_parser(), _command, argv)
+    return cli.run_command(build_parser(), _command, argv)
 
 
 def _command(args: argparse.Namespace) -> int:
-    require_gradio()
+    _require_gradio()
     return_memory()
     with ExitStack() as stack:
-        engine = stack.enter_context(_cli.engine_from(args))
+        engine = stack.enter_context(engine_from(args))
         other = _other(args)
         if other is not None:
             stack.enter_context(other)
         _serve(args, stack, engine, other)
-    return _cli.EXIT_OK
+    return cli.EXIT_OK
 
 
 def _serve(args: argparse.Namespace, stack: ExitStack, engine: Engine, other: Engine | None) -> None:
-    from detector.web.folder import own_folder
+    from detector.web.uploads import own_folder
 
     stack.enter_context(own_folder())
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it tells of every malformed upload

@@ -1,51 +1,40 @@
-"""Answers as HTML: one piece of the page that reads well on a phone, with a screen reader, and without colours.
+"""What the page says: in words for people rather than class names, and as HTML from the templates beside this file.
 
-Pictures travel inside it, so that nothing of a result is ever written to the server's disk.
+Pictures travel inside the HTML, so that nothing of a result is ever written to the server's disk.
 """
 
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import partial
 from html import escape
+from pathlib import Path
 
 import cv2
 import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from detector.detections import Detections
-from detector.media import images
-from detector.media.draw import draw
+from detector.media.draw import COLOURS
 from detector.media.images import Image
-from detector.web.words import VERDICTS, sentence
 
-__all__ = ["SHOWN_SIDE", "Panel", "answer", "data_url", "download", "figure", "problem", "shown"]
+__all__ = ["TEMPLATES", "data_url", "hex_colour", "problem", "render", "sentence", "shrink"]
 
-SHOWN_SIDE = 1600
-"""Longest side of a picture on the page, px; larger ones are found in as they are and shown scaled down."""
-
-ROWS = 50
-"""Faces in the table; the JSON has all."""
+TEMPLATES = Path(__file__).with_name("templates")
+VERDICTS = {"with_mask": "with a mask", "without_mask": "without a mask"}
 
 
-@dataclass(frozen=True)
-class Panel:
-    """What one engine says of a picture.
-
-    Args:
-        engine: its name on the page.
-        image: the picture as shown, BGR uint8 (H, W, 3).
-        scale: the shown size by the original's.
-        found: the faces, in pixels of the original.
-        seconds: how long the engine took.
-    """
-
-    engine: str
-    image: Image
-    scale: float
-    found: Detections
-    seconds: float
+def sentence(found: Detections) -> str:
+    """One picture in words: ``3 faces: 2 with a mask, 1 without``."""
+    masked, bare = (found.count(name) for name in VERDICTS)
+    verdict = VERDICTS["with_mask" if masked else "without_mask"]
+    if not len(found):
+        return "No face found"
+    if len(found) == 1:
+        return f"1 face: {verdict}"
+    if not (masked and bare):
+        return f"{len(found)} faces: all {verdict}"
+    return f"{len(found)} faces: {masked} with a mask, {bare} without"
 
 
 def problem(text: str) -> str:
@@ -53,76 +42,33 @@ def problem(text: str) -> str:
     return f'<p class="problem" role="alert">{escape(text)}</p>'
 
 
-def shown(image: Image) -> tuple[Image, float]:
-    """A BGR picture at the page's size, and that size as a share of the original's."""
-    scale = min(1.0, SHOWN_SIDE / max(image.shape[:2]))
-    if scale == 1.0:
-        return image, scale
-    size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False), scale
-
-
 def data_url(data: bytes, mime: str) -> str:
     """A file as an address of itself."""
     return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def download(text: str, name: str, data: bytes, mime: str) -> str:
-    """A link that saves a file under ``name``."""
-    return f'<a class="save" download="{escape(name)}" href="{data_url(data, mime)}">{escape(text)}</a>'
+def hex_colour(name: str) -> str:
+    """A class's colour as a page writes it."""
+    return "#{2:02x}{1:02x}{0:02x}".format(*COLOURS[name])
 
 
-def answer(name: str, panels: list[Panel], record: object, note: str = "") -> str:
-    """What the picture tab shows: a sentence, each engine's picture and table, and the downloads.
-
-    Args:
-        name: the picture's own name, without its suffix.
-        panels: one for each engine.
-        record: what the JSON file says.
-        note: something to add, such as that an animation's other pictures were left out.
-    """
-    pictures = [figure(panel, alone=len(panels) == 1) for panel in panels]
-    extra = f'<p class="note" role="status">{escape(note)}</p>' if note else ""
-    saved = [
-        download(f"Save picture{_of(panel, panels)}", f"{name}{_suffix(panel, panels)}.jpg", data, "image/jpeg")
-        for panel, (_, data) in zip(panels, pictures, strict=True)
-    ]
-    saved.append(download("Save JSON", f"{name}.json", json.dumps(record, indent=1).encode(), "application/json"))
-    head = f'<p class="sentence" role="status">{escape(sentence(panels[0].found))}</p>' if len(panels) == 1 else ""
-    columns = "".join(html for html, _ in pictures)
-    return f'{head}{extra}<div class="pair">{columns}</div><p class="saves">{"".join(saved)}</p>'
+def shrink(image: Image, side: int) -> tuple[Image, float]:
+    """A BGR picture whose longest side is ``side`` at most, and its size as a share of the original's."""
+    height, width = image.shape[:2]
+    scale = min(1.0, side / max(height, width))
+    if scale == 1.0:
+        return image, scale
+    size = (max(1, round(scale * width)), max(1, round(scale * height)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False), scale
 
 
-def figure(panel: Panel, *, alone: bool) -> tuple[str, bytes]:
-    """One engine's picture and table, and the picture as a JPEG file."""
-    found = panel.found
-    drawn = draw(panel.image, Detections(found.xyxy * np.float32(panel.scale), found.confidence, found.class_id))
-    data = images.encode(drawn, ".jpg", 88)
-    words = sentence(found)
-    title = "" if alone else f'<p class="sentence" role="status">{escape(words)}</p>'
-    caption = f"{escape(panel.engine)}, {1000 * panel.seconds:.0f} ms"
-    picture = f'<img src="{data_url(data, "image/jpeg")}" alt="The picture with its faces marked. {escape(words)}">'
-    return f"<figure>{title}{picture}<figcaption>{caption}</figcaption>{_table(found)}</figure>", data
+def render(template: str, **values: object) -> str:
+    """A template of :data:`TEMPLATES`, filled in; what is put in is escaped."""
+    return _templates.get_template(template).render(values)
 
 
-def _table(found: Detections) -> str:
-    if not len(found):
-        return ""
-    head = "<tr><th>Face</th><th>Verdict</th><th>How sure</th><th>Size</th></tr>"
-    more = f'<p class="note">and {len(found) - ROWS} more, see the JSON</p>' if len(found) > ROWS else ""
-    return f"<table><thead>{head}</thead><tbody>{''.join(_rows(found[:ROWS]))}</tbody></table>{more}"
-
-
-def _rows(found: Detections) -> Iterable[str]:
-    for number, (box, confidence, name) in enumerate(found, 1):
-        size = f"{box[2] - box[0]:.0f} × {box[3] - box[1]:.0f} px"
-        verdict = f'<span class="sign {name}"></span>{VERDICTS[name]}'
-        yield f"<tr><td>{number}</td><td>{verdict}</td><td>{confidence:.0%}</td><td>{size}</td></tr>"
-
-
-def _of(panel: Panel, panels: list[Panel]) -> str:
-    return "" if len(panels) == 1 else f" ({panel.engine.lower()})"
-
-
-def _suffix(panel: Panel, panels: list[Panel]) -> str:
-    return "-masks" if len(panels) == 1 else "-" + panel.engine.lower().replace(" ", "-")
+_templates = Environment(
+    loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+)
+_templates.globals = {"VERDICTS": VERDICTS}
+_templates.filters |= {"sentence": sentence, "jpeg_url": partial(data_url, mime="image/jpeg")}

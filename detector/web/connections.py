@@ -34,7 +34,7 @@ BACKLOG = 64
 """Connections that are accepted in one go: asyncio takes them all before it runs anything else."""
 
 
-class Bounded(H11Protocol):
+class _Bounded(H11Protocol):
     """uvicorn's HTTP/1.1 with limits for the time and the number of connections.
 
     Above the limit, in all or for one address, the connection that has waited longest without a whole request goes,
@@ -45,10 +45,9 @@ class Bounded(H11Protocol):
     limit = MOST
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to watch the connection."""
         super().connection_made(transport)
-        self._address = self.client[0] if self.client else ""
-        self._home = household(self._address)
+        address = self.client[0] if self.client else ""
+        self._home = "" if is_local(address) else household(address)
         self._since, self._received = self.loop.time(), 0
         self._in_body = False
         self._stuck_at: float | None = None
@@ -56,28 +55,24 @@ class Bounded(H11Protocol):
         self.loop.call_later(TICK_S, self._tick)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes."""
         self._received += len(data)
         super().data_received(data)
 
     def on_response_complete(self) -> None:
-        """From now on the next request is waited for."""
-        self._since = self.loop.time()
+        self._since = self.loop.time()  # from now on the next request is waited for
         super().on_response_complete()
 
     def pause_writing(self) -> None:
-        """The other side does not read."""
         super().pause_writing()
-        self._stuck_at = self.loop.time()
+        self._stuck_at = self.loop.time()  # the other side does not read
 
     def resume_writing(self) -> None:
-        """It reads again."""
         super().resume_writing()
         self._stuck_at = None
 
     def _make_room(self) -> None:
-        everyone = [each for each in self.connections if isinstance(each, Bounded) and not each.transport.is_closing()]
-        mine = [] if is_local(self._address) else [each for each in everyone if each._home == self._home]
+        everyone = [each for each in self.connections if isinstance(each, _Bounded) and not each.transport.is_closing()]
+        mine = [each for each in everyone if self._home and each._home == self._home]
         for group, limit in ((everyone, self.limit), (mine, self.limit // 4)):
             if len(group) > limit:
                 waiting = (each for each in group if each.conn.their_state in (h11.IDLE, h11.SEND_BODY))
@@ -105,14 +100,16 @@ def room_for_connections() -> int:
     except ImportError:
         return MOST
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MOST
     wanted = SPARE * MOST if hard == resource.RLIM_INFINITY else min(hard, SPARE * MOST)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
+    if soft < wanted:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             soft = wanted
-    return MOST if soft == resource.RLIM_INFINITY else max(16, min(MOST, soft // SPARE))
+    return max(16, min(MOST, soft // SPARE))
 
 
 def bounded(limit: int) -> Any:
     """The protocol class for uvicorn, with ``limit`` connections."""
-    return type("Bounded", (Bounded,), {"limit": limit})
+    return type("Bounded", (_Bounded,), {"limit": limit})

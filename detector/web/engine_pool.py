@@ -1,4 +1,4 @@
-"""The engines that the demo's visitors share."""
+"""The engines that the page's visitors share."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import threading
 import time
 from dataclasses import dataclass
 
+import numpy as np
+
 from detector.boxes import suppress
 from detector.detections import Detections
 from detector.engines import Engine, SingleStage
 from detector.errors import DetectorError
 from detector.media.images import Image
 
-__all__ = ["FLOOR", "BusyError", "EnginePool", "Look", "filter_detections", "title_of"]
+__all__ = ["FLOOR", "BusyError", "EnginePool", "Timed", "filter_detections"]
 
 FLOOR = 0.1
 """The least confidence that a slider can ask for; the engines keep all above it, so that a slider needs no engine."""
@@ -26,7 +28,7 @@ class BusyError(DetectorError):
 
 
 @dataclass(frozen=True)
-class Look:
+class Timed:
     """What one engine found in one picture.
 
     Args:
@@ -44,21 +46,21 @@ class EnginePool:
     Args:
         engine: what answers where nobody chose.
         other: a second engine to switch to and to compare with.
+
+    Attributes:
+        names: the engines, the usual one first.
     """
 
     def __init__(self, engine: Engine, other: Engine | None = None) -> None:
-        self._engines = {title_of(each): each for each in (engine, other) if each is not None}
-        for each in self._engines.values():
+        both = [each for each in (engine, other) if each is not None]
+        self._engines = {"One pass" if isinstance(each, SingleStage) else "Two steps": each for each in both}
+        self.names = tuple(self._engines)
+        for each in both:
             each.conf = FLOOR
         self._one_at_a_time = threading.Lock()
         self._room = threading.BoundedSemaphore(WAITING)
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The engines, the usual one first."""
-        return tuple(self._engines)
-
-    def look(self, image: Image, name: str, *, patient: bool = False) -> Look:
+    def detect(self, image: Image, name: str, *, patient: bool = False) -> Timed:
         """Find the faces in a BGR uint8 (H, W, 3) image with the engine ``name``.
 
         Args:
@@ -75,17 +77,12 @@ class EnginePool:
             with self._one_at_a_time:
                 began = time.perf_counter()
                 found = self._engines.get(name, self._engines[self.names[0]])(image)
-                return Look(found, time.perf_counter() - began)
+                return Timed(found, time.perf_counter() - began)
         finally:
             self._room.release()
 
 
-def title_of(engine: Engine) -> str:
-    """What an engine is called on the page."""
-    return "One pass" if isinstance(engine, SingleStage) else "Two steps"
-
-
-def filter_detections(found: Detections, conf: float, overlap: float) -> Detections:
-    """The faces that are at least this sure, none overlapping a surer one by more than ``overlap`` (IoU, 0 to 1)."""
+def filter_detections(found: Detections, conf: float, iou: float) -> Detections:
+    """The faces that are at least this sure, none overlapping a surer one by more than ``iou`` (0 to 1)."""
     sure = found[found.confidence >= conf]
-    return sure[suppress(sure.xyxy, sure.confidence, overlap)]
+    return sure[np.sort(suppress(sure.xyxy, sure.confidence, iou))]

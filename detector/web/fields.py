@@ -9,7 +9,8 @@ import base64
 import binascii
 import io
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,10 @@ from detector.errors import SourceError
 from detector.media import images
 from detector.media.image_header import read_header
 from detector.media.images import Image
+from detector.web.engine_pool import FLOOR
 from detector.web.uploads import Store
 
-__all__ = ["MAX_MEGAPIXELS", "Upload", "check_inputs", "picture_field", "read_picture", "result_video", "video_field"]
+__all__ = ["HIGHEST", "MAX_MEGAPIXELS", "Upload", "check_inputs", "controls", "read_picture", "undecoded"]
 
 MAX_MEGAPIXELS = 50
 """Larger pictures are refused: many visitors share the memory. The largest phones make 50 megapixels unasked."""
@@ -33,6 +35,9 @@ SMALLEST_SIDE = 10
 
 DECODING = threading.Lock()
 """Decoding takes up to four times what a picture takes: one visitor after the other."""
+
+HIGHEST, OVERLAP = 0.95, 0.6
+"""The ends of the sliders for confidence and overlap."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,11 @@ class Upload:
         name: what they call it.
         path: where Gradio put it; None if it came without a file, as ``data``.
         data: the bytes, of a picture that a program sent in its request.
-        ours: it is an example, which stays.
     """
 
     name: str
     path: Path | None
     data: bytes = b""
-    ours: bool = False
 
     def read(self) -> bytes:
         """The whole file.
@@ -57,12 +60,38 @@ class Upload:
         Raises:
             SourceError: it is gone.
         """
-        if self.path is None:
-            return self.data
         try:
-            return self.path.read_bytes()
+            return self.path.read_bytes() if self.path else self.data
         except OSError as error:
             raise SourceError(f"{self.name}: is no longer here ({error.strerror}): choose it again") from error
+
+
+def undecoded(field: gr.Image | gr.Video, otherwise: str) -> Any:
+    """Make a field hand over an :class:`Upload` or None, and show a path as it is.
+
+    The field's methods are replaced: for a subclass Gradio would write a .pyi file beside our source.
+
+    Args:
+        field: Gradio's.
+        otherwise: what a file is called that has no name.
+    """
+
+    def preprocess(payload: FileData | ImageData | None) -> Upload | None:
+        if payload is None:
+            return None
+        name = _name(payload.model_dump(), otherwise)
+        if payload.url and payload.url.startswith("data:"):
+            try:
+                return Upload(name, None, base64.b64decode(payload.url.partition(",")[2], validate=True))
+            except binascii.Error:
+                return Upload(name, None)
+        return Upload(name, Path(payload.path)) if payload.path else None
+
+    def postprocess(value: str | None) -> FileData | None:
+        return FileData(path=value, orig_name=Path(value).name) if value else None
+
+    vars(field).update(preprocess=preprocess, postprocess=postprocess)
+    return field
 
 
 def check_inputs(demo: gr.Blocks, store: Store) -> None:
@@ -74,97 +103,84 @@ def check_inputs(demo: gr.Blocks, store: Store) -> None:
     before, after = demo.preprocess_data, demo.postprocess_data
 
     async def preprocess(function: Any, inputs: list[Any], state: Any, *others: Any, **more: Any) -> Any:
-        _check(inputs, store)
-        try:
-            return await before(function, inputs, state, *others, **more)
-        except ValidationError as error:
-            raise gr.Error("A file must be described as gradio_client does", print_exception=False) from error
-        except gr.Error as error:
-            error.print_exception = False
-            raise
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise gr.Error("The values do not fit: see /gradio_api/info", print_exception=False) from error
-        finally:
-            _empty(state, function.inputs)
+        with _emptied(state, function.inputs):
+            _check_paths(inputs, store)
+            try:
+                return await before(function, inputs, state, *others, **more)
+            except ValidationError as error:
+                raise gr.Error("A file must be described as gradio_client does", print_exception=False) from error
+            except gr.Error as error:
+                error.print_exception = False
+                raise
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
+                raise gr.Error("The values do not fit: see /gradio_api/info", print_exception=False) from error
 
     async def postprocess(function: Any, outputs: Any, state: Any, *others: Any, **more: Any) -> Any:
-        try:
+        with _emptied(state, function.outputs):
             return await after(function, outputs, state, *others, **more)
-        finally:
-            _empty(state, function.outputs)
 
-    _replace(demo, "preprocess_data", preprocess)
-    _replace(demo, "postprocess_data", postprocess)
+    vars(demo).update(preprocess_data=preprocess, postprocess_data=postprocess)
 
 
-def _check(inputs: list[Any], store: Store) -> None:
+@contextmanager
+def _emptied(state: Any, fields: list[Any]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for field in fields:
+            kept = getattr(state, "config_values", {}).get(field._id, {})
+            kept.get("props", {}).pop("value", None)
+
+
+def _check_paths(inputs: list[Any], store: Store) -> None:
     pending: list[Any] = [inputs]
     while pending:  # no recursion: a request may be nested as deep as it likes
         value = pending.pop()
         if isinstance(value, dict):
             if value.get("path") is not None and store.key(value["path"]) is None:
-                raise gr.Error(f"{_named(value, 'The file')}: is not here: send it again", print_exception=False)
+                raise gr.Error(f"{_name(value, 'The file')}: is not here: send it again", print_exception=False)
             pending += value.values()
         elif isinstance(value, list):
             pending += value
 
 
-def _named(payload: dict[str, Any], otherwise: str) -> str:
+def _name(payload: dict[str, Any], otherwise: str) -> str:
     """What a visitor calls their file: one short line of it, and no path."""
     name = str(payload.get("orig_name") or "").replace("\\", "/").rpartition("/")[2]
     return "".join(letter for letter in name if letter.isprintable())[:100] or otherwise
 
 
-def _empty(state: Any, fields: list[Any]) -> None:
-    for field in fields:
-        kept = getattr(state, "config_values", {}).get(field._id, {})
-        kept.get("props", {}).pop("value", None)
-
-
-def picture_field(**settings: Any) -> gr.Image:
-    """An image field, set up as ``gr.Image``, that hands over an :class:`Upload` or None."""
-    field = gr.Image(**settings)
-    _replace(field, "preprocess", _picture_upload)
-    return field
-
-
-def video_field(**settings: Any) -> gr.Video:
-    """A video field, set up as ``gr.Video``, that hands over an :class:`Upload` or None."""
-    field = gr.Video(**settings)
-    _replace(field, "preprocess", _video_upload)
-    return field
-
-
-def result_video(**settings: Any) -> gr.Video:
-    """Plays a video that this package has written: it needs no conversion, and no ffmpeg to find that out."""
-    field = gr.Video(**settings)
-    _replace(field, "postprocess", _written_video)
-    return field
-
-
-def _replace(field: gr.Image | gr.Video | gr.Blocks, method: str, function: Callable[..., Any]) -> None:
-    """Give one object a method of ours: for a subclass Gradio would write a .pyi file beside our source."""
-    setattr(field, method, function)
-
-
-def _picture_upload(payload: ImageData | None) -> Upload | None:
-    if payload is None:
-        return None
-    name = _named(payload.model_dump(), "picture")
-    if payload.url and payload.url.startswith("data:"):
-        try:
-            return Upload(name, None, base64.b64decode(payload.url.partition(",")[2], validate=True))
-        except binascii.Error:
-            return Upload(name, None)
-    return Upload(name, Path(payload.path)) if payload.path else None
-
-
-def _video_upload(payload: FileData | None) -> Upload | None:
-    return Upload(_named(payload.model_dump(), "video"), Path(payload.path)) if payload and payload.path else None
-
-
-def _written_video(value: str | None) -> FileData | None:
-    return FileData(path=value, orig_name=Path(value).name) if value else None
+def controls(engines: list[str], tab: str, conf: float) -> list[Any]:
+    """The fields for engine, confidence and overlap, in this order, under ``tab``'s name."""
+    engine = gr.Radio(
+        engines,
+        value=engines[0],
+        label="Engine",
+        visible=len(engines) > 1,
+        elem_id=f"{tab}-engine",
+        info="One network for all, or one that finds faces and one that looks at each.",
+    )
+    sureness = gr.Slider(
+        FLOOR,
+        HIGHEST,
+        conf,
+        step=0.01,
+        label="Show faces from",
+        info="How sure the network must be, 0 to 1.",
+        elem_id=f"{tab}-conf",
+        buttons=[],
+    )
+    overlap = gr.Slider(
+        0.1,
+        OVERLAP,
+        OVERLAP,
+        step=0.05,
+        label="Overlap",
+        info="Two boxes that share more than this are one face.",
+        elem_id=f"{tab}-overlap",
+        buttons=[],
+    )
+    return [engine, sureness, overlap]
 
 
 def read_picture(upload: Upload) -> tuple[Image, str]:
@@ -188,7 +204,7 @@ def _check_size(name: str, width: int, height: int) -> None:
     if width * height > MAX_MEGAPIXELS * 1e6:
         raise SourceError(
             f"{name}: {width} x {height} pixels are too many for this page (at most {MAX_MEGAPIXELS} megapixels): "
-            "send a smaller copy, or use python -m detector.run"
+            "send a smaller copy, or use mask-detector run"
         )
     if min(width, height) < SMALLEST_SIDE:
         raise SourceError(f"{name}: {width} x {height} pixels are too few to show a face: send a larger picture")

@@ -1,42 +1,42 @@
 """The page's doors: every request passes here before Gradio sees it.
 
 Whatever is refused gets one plain line. What the page itself does not use is not there at all: of Gradio's 85 routes
-some write files, fetch addresses or keep a connection busy for whoever asks.
+some write files, fetch addresses or keep a connection busy for whoever asks. And Gradio takes whoever names a session
+for its visitor; here a session belongs to the browser that used it first, which a cookie that no script can read tells
+from all others; a program without cookies is told by its address.
 """
 
 from __future__ import annotations
 
-import logging
+import json
 import re
+import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from http import HTTPStatus
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from math import ceil
+from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers, QueryParams
 from starlette.requests import HTTPConnection
-from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from detector.web.bodies import MESSAGE, UPLOAD, limit_of, message_of
-from detector.web.hosts import Names, household, is_local
+from detector.web.exchange import SESSION, UPLOAD, Exchange, Refused, message_of
+from detector.web.hosts import Hosts, household, is_local
 from detector.web.login import LoginBrake
-from detector.web.session_guard import refusal
+from detector.web.sessions import OWNER, Sessions
+from detector.web.uploads import MEGABYTE
 
-__all__ = ["Guard", "malformed"]
-
-log = logging.getLogger(__name__)
-
-MEGABYTE = 2**20
-MAX_MESSAGE = 8 * MEGABYTE
-"""A request that is no upload; a picture in it may be three quarters of that."""
+__all__ = ["Guard"]
 
 MAX_HELD, SMALL = 64 * MEGABYTE, MEGABYTE // 4
 """All messages under way together; above that, only small ones get through."""
 
 STREAMS_OF_ONE = 32
 """Answers without an end, such as the sign of life of a page, that one address may have open."""
+
+COOKIE = "mask-detector"
+TOKEN = re.compile(r"[\w-]{32,64}", re.ASCII)
 
 _OPEN = re.compile(
     r"/(?:login/?|(?:static|assets|svelte)/.*|theme\.css|favicon\.ico|robots\.txt|manifest\.json"
@@ -46,13 +46,8 @@ _INSIDE = re.compile(
     r"/(?:logout|config/?|gradio_api/(?:(?:info|openapi\.json|token|queue/(?:join|data|status)|cancel|reset"
     r"|component_server|upload|upload_progress)/?|(?:call|run|api)/.*|heartbeat/[\w-]{1,64}|file[=/](?![\w.+-]{2,}:).*))"
 )
-_STREAM = re.compile(r"/gradio_api/(?:(heartbeat)/|queue/data|upload_progress|call/.*/)")
-
-
-class _Refused(Exception):  # noqa: N818 - not an error of ours
-    def __init__(self, status: int, words: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(words)
-        self.status, self.words, self.headers = status, words, dict(headers or {})
+_STREAM = re.compile(r"/gradio_api/(?:heartbeat/([\w-]+)|queue/data|upload_progress|call/.*/)")
+_FILE = re.compile(r"/gradio_api/file[=/](.*)", re.DOTALL)
 
 
 class Guard:
@@ -60,17 +55,24 @@ class Guard:
 
     Args:
         app: the page.
-        names: under which names it is served.
-        max_upload: bytes that one request may bring as files.
+        sessions: of its visitors.
+        hosts: under which names it is served.
+        max_upload: bytes that one file may have.
         streams: endless answers that may be open at once.
         is_friend: whether cookies are those of a browser that is logged in; None where there is no password.
     """
 
     def __init__(
-        self, app: ASGIApp, names: Names, *, max_upload: int, streams: int,
+        self,
+        app: ASGIApp,
+        sessions: Sessions,
+        hosts: Hosts,
+        *,
+        max_upload: int,
+        streams: int,
         is_friend: Callable[[Mapping[str, str]], bool] | None = None,
-    ) -> None:  # fmt: skip
-        self.app, self.names, self.is_friend = app, names, is_friend
+    ) -> None:
+        self.app, self.sessions, self.hosts, self.is_friend = app, sessions, hosts, is_friend
         self._max_upload, self._max_streams = max_upload + MEGABYTE, streams  # beside the file there are its headers
         self._brake = LoginBrake()
         self._streams: Counter[str] = Counter()
@@ -82,83 +84,111 @@ class Guard:
             await self.app(scope, receive, send)
         if scope["type"] != "http":  # the page has no web sockets
             return
-        exchange = _Exchange(receive, send, self.names.are_own)
+        headers = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin"}
+        if self.hosts.are_own:  # a proxy may be there to show the page in a frame, as Hugging Face does
+            headers["Content-Security-Policy"] = "frame-ancestors 'self'"
+        exchange = Exchange(scope, receive, send, self._max_upload, headers)
         try:
-            await self._pass(scope, exchange)
-            if exchange.is_too_large:
-                raise _too_large(exchange.limit)
-        except _Refused as refusal:
-            await exchange.refuse(scope, refusal)
+            await self._pass(exchange)
         except Exception as error:
-            if exchange.is_too_large:
-                await exchange.refuse(scope, _too_large(exchange.limit))
-                return
-            # Gradio's, which has answered already, or whose answer has begun: that is ended.
-            log.debug("a request to %.30r ended with %s", scope["path"], type(error).__name__, exc_info=True)
-            with suppress(Exception):
-                await send({"type": "http.response.body", "body": b""})
+            await exchange.fail(error)
 
-    async def _pass(self, scope: Scope, exchange: _Exchange) -> None:
-        # Gradio would believe this header about its own address, and its own Node server alone may send it.
-        scope["headers"] = [each for each in scope["headers"] if each[0] != b"x-gradio-server"]
-        headers, method, path = Headers(scope=scope), scope["method"], scope["path"]
-        problem = self.names.problem(headers, method, path, (scope.get("server") or ("",))[0])
+    async def _pass(self, exchange: Exchange) -> None:
+        scope, method = exchange.scope, exchange.scope["method"]
+        # Gradio would believe the first of these about its own address; it would compress what is read here.
+        dropped = {b"x-gradio-server", *([b"accept-encoding"] if exchange.path == UPLOAD else [])}
+        scope["headers"] = [each for each in scope["headers"] if each[0] not in dropped]
+        self._check_door(scope)
+        exchange.declared()
+        self._recognise(exchange)
+        file = _FILE.fullmatch(scope["path"])
+        if file and not self.sessions.store.may_read(file[1], exchange.owner):
+            raise Refused(403, "File not allowed")
+        for session in QueryParams(scope["query_string"]).getlist("session_hash"):
+            self._admit(session, exchange)
+        if method != "POST":
+            await self._fetch(exchange)
+        elif exchange.path == UPLOAD:
+            await self._upload(exchange)
+        else:
+            await self._message(exchange)
+
+    def _check_door(self, scope: Scope) -> None:
+        path = scope["path"]
+        problem = self.hosts.problem(Headers(scope=scope), scope["method"], path, (scope.get("server") or ("",))[0])
         if problem:
-            raise _Refused(403, problem)
+            raise Refused(403, problem)
         if not _OPEN.fullmatch(path):
             if self.is_friend and not self.is_friend(HTTPConnection(scope).cookies):
-                raise _Refused(401, "log in first")
+                raise Refused(401, "log in first")
             if not _INSIDE.fullmatch(path):
-                raise _Refused(404, "there is nothing here")
+                raise Refused(404, "there is nothing here")
         if path == "/logout":
             scope["query_string"] = b"all_session=false"  # else one visitor's would end everyone's
-        exchange.limit = limit_of(path, self._max_upload, MAX_MESSAGE)
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length[:20]) > exchange.limit:
-            raise _too_large(exchange.limit)
-        address = scope["client"][0] if scope.get("client") else ""
-        if method != "POST":
-            await self._stream(scope, exchange, address)
-        elif path.removesuffix("/") == UPLOAD:
-            await self.app(scope, exchange.receive, exchange.send)
-        else:
-            await self._message(scope, exchange, address)
 
-    async def _stream(self, scope: Scope, exchange: _Exchange, address: str) -> None:
+    def _recognise(self, exchange: Exchange) -> None:
+        """Note who asks, and give a browser that loads the page its cookie."""
+        connection = HTTPConnection(exchange.scope)
+        token = connection.cookies.get(COOKIE, "")
+        known = TOKEN.fullmatch(token) is not None
+        exchange.owner = exchange.scope[OWNER] = token if known else f"at {exchange.address or '?'}"
+        if not known and exchange.path in {"/", "/config"}:
+            scheme = connection.headers.get("x-forwarded-proto", exchange.scope["scheme"])
+            flags = "HttpOnly; Path=/; SameSite=Lax" + ("; Secure" if scheme == "https" else "")
+            exchange.cookie = f"{COOKIE}={secrets.token_urlsafe(32)}; {flags}"
+
+    def _admit(self, session: str, exchange: Exchange) -> None:
+        if not SESSION.fullmatch(session):
+            raise Refused(400, "session_hash must be 1 to 64 letters and digits")
+        if not self.sessions.admits(session, exchange.owner):
+            raise Refused(403, "This session is not yours: load the page again")
+
+    async def _fetch(self, exchange: Exchange) -> None:
         """A request that may be answered without end."""
-        found = _STREAM.match(scope["path"])
+        found = _STREAM.match(exchange.scope["path"])
         if not found:
-            await self.app(scope, exchange.receive, exchange.send)
-            return
-        kinds = [("", self._max_streams)]
-        if found[1]:
-            kinds.append(("heartbeat", self._max_streams // 2))
-        if not is_local(address):
-            kinds.append((household(address), STREAMS_OF_ONE))
-        if any(self._streams[kind] >= most for kind, most in kinds):
-            raise _Refused(503, "too many pages are open: close some", {"Retry-After": "10"})
-        self._streams.update(kind for kind, _ in kinds)
+            await self._forward(exchange)
+        elif found[1] and exchange.scope["method"] == "GET":  # as long as this is answered, a page is open
+            self._admit(found[1], exchange)
+            with self._streaming(exchange, "heartbeat"), self.sessions.page(found[1], exchange.owner):
+                await self._forward(exchange)
+        else:
+            with self._streaming(exchange):
+                await self._forward(exchange)
+
+    @contextmanager
+    def _streaming(self, exchange: Exchange, kind: str = "") -> Iterator[None]:
+        limits = {"": self._max_streams}
+        if kind:
+            limits[kind] = self._max_streams // 2
+        if not is_local(exchange.address):
+            limits[household(exchange.address)] = STREAMS_OF_ONE
+        if any(self._streams[each] >= most for each, most in limits.items()):
+            raise Refused(503, "too many pages are open: close some", retry_s=10)
+        self._streams.update(limits.keys())
         try:
-            await self.app(scope, exchange.receive, exchange.send)
+            yield
         finally:
-            self._streams.subtract(kind for kind, _ in kinds)
+            self._streams.subtract(limits.keys())
             self._streams = +self._streams
 
-    async def _login(self, scope: Scope, exchange: _Exchange, body: bytes, address: str) -> None:
-        async with self._brake.attempt(address) as attempt:
-            if attempt.refused_s:
-                seconds = ceil(attempt.refused_s)
-                words = f"too many wrong passwords: wait {seconds} seconds, then try again"
-                raise _Refused(429, words, {"Retry-After": str(seconds)})
+    async def _upload(self, exchange: Exchange) -> None:
+        status, said = 0, bytearray()
 
-            async def watch(message: Message) -> None:
-                if message["type"] == "http.response.start" and message["status"] in {200, 400}:
-                    attempt.right = message["status"] == 200
-                await exchange.send(message)
+        async def noted(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            said.extend(message.get("body", b""))
+            if status == 200 and message["type"] == "http.response.body" and not message.get("more_body"):
+                paths = [path for path in json.loads(said) if isinstance(path, str)]
+                self.sessions.store.await_(paths, exchange.owner)
+            await exchange.send(message)
 
-            await self.app(scope, _Replayed(body, exchange.receive), watch)
+        size = exchange.declared()  # a proxy may leave it out
+        with self.sessions.store.arriving(exchange.owner, self._max_upload if size is None else size):
+            await self.app(exchange.scope, exchange.receive, noted)
 
-    async def _message(self, scope: Scope, exchange: _Exchange, address: str) -> None:
+    async def _message(self, exchange: Exchange) -> None:
         """A request that is read whole, looked at, and handed on: nobody waits for one that only trickles in."""
         body, more = bytearray(), True
         try:
@@ -169,79 +199,39 @@ class Guard:
                 body += message.get("body", b"")
                 self._held += len(message.get("body", b""))
                 if len(body) > SMALL and self._held > MAX_HELD:
-                    raise _Refused(503, "too many people use this page right now: try again", {"Retry-After": "5"})
+                    raise Refused(503, "too many people use this page right now: try again", retry_s=5)
                 more = message.get("more_body", False)
-            if scope["path"].removesuffix("/") == "/login":
-                await self._login(scope, exchange, bytes(body), address)
+            if exchange.path == "/login":
+                await self._login(exchange, bytes(body))
                 return
             try:
-                scope[MESSAGE] = message_of(bytes(body))
+                session = message_of(bytes(body)).get("session_hash")
             except ValueError as error:
-                raise _Refused(400, str(error)) from error
-            await self.app(scope, _Replayed(bytes(body), exchange.receive), exchange.send)
+                raise Refused(400, str(error)) from error
+            if session is not None:
+                self._admit(session, exchange)
+            await self._forward(exchange, bytes(body))
         finally:
             self._held -= len(body)
 
+    async def _login(self, exchange: Exchange, body: bytes) -> None:
+        async with self._brake.attempt(exchange.address) as attempt:
+            if attempt.refused_s:
+                seconds = ceil(attempt.refused_s)
+                raise Refused(429, f"too many wrong passwords: wait {seconds} seconds, then try again", seconds)
 
-class _Exchange:
-    """One request and its answer.
+            async def watch(message: Message) -> None:
+                if message["type"] == "http.response.start" and message["status"] in {200, 400}:
+                    attempt.right = message["status"] == 200
+                await exchange.send(message)
 
-    Attributes:
-        limit: bytes that the request may still bring.
-        is_too_large: it brought more. The page behind is told that the visitor has gone, and its answer is dropped.
-    """
+            await self._forward(exchange, body, watch)
 
-    def __init__(self, receive: Receive, send: Send, are_own: bool) -> None:
-        self._receive, self._send, self._are_own = receive, send, are_own
-        self._started, self._got, self.limit, self.is_too_large = False, 0, 0, False
+    async def _forward(self, exchange: Exchange, body: bytes | None = None, send: Send | None = None) -> None:
+        """Hand a request on to the page, with ``body`` if it was read already."""
+        read: list[Any] = [] if body is None else [{"type": "http.request", "body": body, "more_body": False}]
 
-    async def receive(self) -> Message:
-        """The next piece of the request."""
-        message = await self._receive()
-        self._got += len(message.get("body", b""))
-        self.is_too_large = self.is_too_large or self._got > self.limit
-        return {"type": "http.disconnect"} if self.is_too_large else message
+        async def receive() -> Message:
+            return read.pop() if read else await exchange.receive()
 
-    async def send(self, message: Message) -> None:
-        """The next piece of the answer."""
-        if self.is_too_large and not self._started:
-            return
-        if message["type"] == "http.response.start":
-            self._started = True
-            headers = MutableHeaders(scope=message)
-            headers["X-Content-Type-Options"] = "nosniff"
-            headers["Referrer-Policy"] = "same-origin"
-            if self._are_own:  # a proxy may be there to show the page in a frame, as Hugging Face does
-                headers["Content-Security-Policy"] = "frame-ancestors 'self'"
-        await self._send(message)
-
-    async def refuse(self, scope: Scope, refusal: _Refused) -> None:
-        """Answer with one line, unless an answer has begun."""
-        if self._started:
-            return
-        self.is_too_large = False
-        headers = {**refusal.headers, "Connection": "close"}  # what is left of the request is not wanted
-        words = f"{refusal.status} {HTTPStatus(refusal.status).phrase}: {refusal.words}\n"
-        await PlainTextResponse(words, refusal.status, headers)(scope, self._receive, self.send)
-
-
-class _Replayed:
-    """A request whose body was read already."""
-
-    def __init__(self, body: bytes, receive: Receive) -> None:
-        self._first: Message | None = {"type": "http.request", "body": body, "more_body": False}
-        self._receive = receive
-
-    async def __call__(self) -> Message:
-        first, self._first = self._first, None
-        return first or await self._receive()
-
-
-def _too_large(limit: int) -> _Refused:
-    return _Refused(413, f"at most {limit // MEGABYTE or 1} MB in one request")
-
-
-async def malformed(request: HTTPConnection, error: Exception) -> Response:
-    """The answer to a request that Gradio's own code stumbles over, or for which the disk has no room."""
-    log.debug("a request to %.30r ended with %s", request.url.path, type(error).__name__, exc_info=error)
-    return refusal(error) or PlainTextResponse("400 Bad Request: this page cannot do anything with that\n", 400)
+        await self.app(exchange.scope, receive, send or exchange.send)

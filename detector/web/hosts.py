@@ -1,7 +1,8 @@
-"""Under which names the page may be asked for, and by whose pages.
+"""Under which names the page may be asked for, by whose pages, and from where.
 
 A foreign page can point its own name at this computer (DNS rebinding) or post to it from a visitor's browser. Both show
-in what browsers send along and scripts cannot change: ``Host``, ``Origin``, ``Sec-Fetch-Site``.
+in what browsers send along and scripts cannot change: ``Host``, ``Origin``, ``Sec-Fetch-Site``. Starlette's own
+middleware looks at one Host only, knows no IPv6 and no origins.
 """
 
 from __future__ import annotations
@@ -14,18 +15,17 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-__all__ = ["EVERYONE", "Names", "host_name", "household", "is_local"]
+__all__ = ["Hosts", "host_name", "household", "is_local"]
 
 EVERYONE = "*"
 """In place of a name: all of them."""
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@?#\[\]\\,]+)(?::([0-9]{1,5}))?")
-_THIS_COMPUTER = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS = {"http": "80", "https": "443"}
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Names:
+class Hosts:
     """The names of a page.
 
     Args:
@@ -34,12 +34,12 @@ class Names:
     """
 
     def __init__(self, host: str, allowed: Iterable[str] = ()) -> None:
-        self._allowed = {name if name == EVERYONE else _normal(name) for name in allowed}
+        self._allowed = set(map(_normal, allowed))
         address = _address(_normal(host))
         self._anywhere = address is not None and address.is_unspecified
         self._own = {_normal(host)}
         if self._anywhere or address is None or address.is_loopback:
-            self._own |= _THIS_COMPUTER
+            self._own |= {"localhost", "127.0.0.1", "::1"}
         if address is None or not address.is_loopback:
             own = socket.gethostname().lower()
             self._own |= {own, f"{own}.local"}
@@ -55,15 +55,13 @@ class Names:
 
     def problem(self, headers: Headers, method: str, path: str, server: str) -> str:
         """Why a request that came in at the address ``server`` is refused, in one line, or ""."""
-        hosts = headers.getlist("host") + [
-            each.strip() for value in headers.getlist("x-forwarded-host") for each in value.split(",")
-        ]
         if not headers.getlist("host"):
             return "a request must say with Host whom it asks"
-        for host in hosts:
-            if not self._is_known(host_name(host), server):
-                return "this page is not served under that name: its owner can allow it with --allow-host NAME"
-        if EVERYONE not in self._allowed and self._is_foreign(headers, method, path, set(hosts)):
+        behind = ",".join(headers.getlist("x-forwarded-host"))
+        hosts = {*headers.getlist("host"), *(each.strip() for each in behind.split(",") if behind)}
+        if not all(self._is_known(host_name(host), server) for host in hosts):
+            return "this page is not served under that name: its owner can allow it with --allow-host NAME"
+        if EVERYONE not in self._allowed and self._is_foreign(headers, method, path, hosts):
             return "another site's page may not use this one: its owner can allow it with --allow-host NAME"
         return ""
 
@@ -91,12 +89,12 @@ class Names:
         """Whether an address of another page, "null" included, is of this one."""
         try:
             parts = urlsplit(url)
-            place = (_normal(parts.hostname or ""), str(parts.port or _PORTS.get(parts.scheme, "")))
-        except ValueError:
+            usual = _PORTS[parts.scheme]
+            name, port = _normal(parts.hostname or ""), str(parts.port or usual)
+        except (KeyError, ValueError):
             return False
-        if parts.scheme not in _PORTS:
-            return False
-        return place[0] in self._allowed or place in {_place(host, _PORTS[parts.scheme]) for host in hosts}
+        found = filter(None, map(_HOST.fullmatch, hosts))
+        return name in self._allowed or (name, port) in {(_normal(host[1]), host[2] or usual) for host in found}
 
 
 def host_name(value: str) -> str:
@@ -121,15 +119,9 @@ def household(address: str) -> str:
     return str(ip.ipv4_mapped or ipaddress.ip_network((int(ip) >> 64 << 64, 64)))
 
 
-def _place(host: str, port: str) -> tuple[str, str]:
-    found = _HOST.fullmatch(host)
-    return (_normal(found[1]), found[2] or port) if found else ("", "")
-
-
 def _normal(name: str) -> str:
     name = name.lower().removeprefix("[").removesuffix("]").removesuffix(".")
-    address = _address(name)
-    return str(address) if address else name
+    return str(_address(name) or name)
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from detector.web.hosts import household
 
-__all__ = ["LoginBrake", "Try"]
+__all__ = ["LoginBrake"]
 
 FREE = 5
 """Wrong passwords of an address without a pause; then it waits 1 s, 2 s, 4 s and so on."""
@@ -46,8 +46,14 @@ class _Lane:
     waiting: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def free_at(self) -> float:
-        return self.last + min(LONGEST_S, 2.0 ** min(self.wrong - FREE, 10)) if self.wrong >= FREE else 0.0
+    def pause(self) -> float:
+        """Seconds until its next try."""
+        now = time.monotonic()
+        if now - self.last > FORGIVEN_S:
+            self.wrong = 0
+        if self.wrong < FREE:
+            return 0.0
+        return max(0.0, self.last + min(LONGEST_S, 2.0 ** min(self.wrong - FREE, 10)) - now)
 
 
 @dataclass
@@ -68,19 +74,19 @@ class LoginBrake:
 
     def __init__(self) -> None:
         self._lanes: OrderedDict[str, _Lane] = OrderedDict()
-        self._debt, self._debt_at = 0.0, 0.0
+        self._debt, self._debt_at = 0.0, 0.0  # wrong passwords of all together, paid off at one a second
 
     @asynccontextmanager
     async def attempt(self, address: str) -> AsyncIterator[Try]:
         """A try from an IP address, begun when it is its turn: check the password inside, unless it is refused."""
         lane = self._lane(household(address))
         if lane.waiting >= WAITING:
-            yield Try(refused_s=max(1.0, lane.free_at() - time.monotonic()))
+            yield Try(refused_s=max(1.0, lane.pause()))
             return
         lane.waiting += 1
         try:
             async with lane.turn:
-                pause = self._pause(lane)
+                pause = max(lane.pause(), self._crowd(lane))
                 if pause > PATIENCE_S:
                     yield Try(refused_s=pause)
                     return
@@ -102,17 +108,11 @@ class LoginBrake:
             del self._lanes[next(strangers, next(iter(self._lanes)))]
         return lane
 
-    def _pause(self, lane: _Lane) -> float:
+    def _crowd(self, lane: _Lane) -> float:
+        """Seconds to wait because of all addresses together."""
         now = time.monotonic()
-        if now - lane.last > FORGIVEN_S:
-            lane.wrong = 0
-        crowd = 0.0 if lane.trusted else self._owed(now) - BURST
-        return max(0.0, lane.free_at() - now, crowd)
-
-    def _owed(self, now: float) -> float:
-        """Wrong passwords of all together that are not yet paid off, at one a second."""
         self._debt, self._debt_at = max(0.0, self._debt - (now - self._debt_at)), now
-        return self._debt
+        return 0.0 if lane.trusted else self._debt - BURST
 
     def _learn(self, lane: _Lane, right: bool | None) -> None:
         if right is False:

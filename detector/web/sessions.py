@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import threading
 import time
@@ -14,12 +13,10 @@ from typing import Any
 
 from detector.web.uploads import Store
 
-__all__ = ["CALLERS", "OWNER", "PAGES", "Visitor", "Visitors", "owner_of"]
-
-log = logging.getLogger(__name__)
+__all__ = ["OWNER", "Session", "Sessions"]
 
 PAGES = 128
-"""Visitors with an open page who are remembered: none of them is forgotten for another. This is what bounds memory."""
+"""Sessions with an open page that are remembered: none is forgotten for another. This is what bounds memory."""
 
 CALLERS = 64
 """Programs that are remembered beside the pages: they never close one. Who was away longest is forgotten first."""
@@ -29,21 +26,18 @@ AWAY_S = 600.0
 
 SWEEP_EVERY_S = 5.0
 
+PLACES = ("picture", "video", "result")
+"""Where a session keeps one file each, or one folder."""
+
 OWNER = "mask-detector owner"
-"""Under this name the session guard leaves in a request's scope who has sent it."""
+"""Under this name the guard leaves in a request's scope who has sent it."""
 
 
-def owner_of(request: Any) -> str:
-    """Who has sent a ``gr.Request``; "" where no session guard stands before the page."""
-    inner = getattr(request, "request", None)
-    return str(inner.scope.get(OWNER, "")) if inner else ""
-
-
-class Visitor:
+class Session:
     """One open page, or one program.
 
     Attributes:
-        owner: who alone may use its session: what only their browser knows, see :mod:`detector.web.session_guard`.
+        owner: who alone may use it: what only their browser knows, see :mod:`detector.web.guard`.
         picture: what its picture tab shows.
         stop: set when its video is no longer wanted.
         busy: held while its video is worked on.
@@ -58,16 +52,14 @@ class Visitor:
         self.gone = False
         self._pages = self._works = 0
         self._seen = time.monotonic()
-        self._keys: dict[str, str] = {}
-        self._result: Path | None = None
 
     @property
     def _stays(self) -> bool:
         return bool(self._pages or self._works)
 
 
-class Visitors:
-    """All visitors by session; safe to use from many threads.
+class Sessions:
+    """All sessions by Gradio's hash of each; safe to use from many threads.
 
     Args:
         store: where their files are.
@@ -77,104 +69,104 @@ class Visitors:
 
     def __init__(self, store: Store, pages: int = PAGES, callers: int = CALLERS) -> None:
         self.store, self._most_pages, self._most_callers = store, pages, callers
-        self._visitors: OrderedDict[str, Visitor] = OrderedDict()
-        self._working: list[Visitor] = []
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
-        return len(self._visitors)
+        return len(self._sessions)
 
-    def admits(self, session: str, owner: str) -> bool:
+    def admits(self, name: str, owner: str) -> bool:
         """Whether a session belongs to ``owner``, whose it is from now on if it is new."""
         with self._lock:
-            known = self._visitors.get(session) or self._welcome(session, owner)
+            known = self._sessions.get(name) or self._begin(name, owner)
             return known.owner == owner
 
-    def meet(self, session: str | None, owner: str = "") -> Visitor:
-        """The visitor of a session, new if not met before; who has no session, or somebody else's, is a stranger."""
-        with self._lock:
-            if session is None or not self.admits(session, owner):
-                session = secrets.token_hex()
-            visitor = self._visitors.get(session) or self._welcome(session, owner)
-            visitor._seen = time.monotonic()
-            self._visitors.move_to_end(session)
-            return visitor
+    def of(self, request: Any) -> Session:
+        """The session of a ``gr.Request``; of nobody's where no guard stands before the page."""
+        inner = getattr(request, "request", None)
+        return self.meet(request.session_hash, str(inner.scope.get(OWNER, "")) if inner else "")
 
-    def _welcome(self, session: str, owner: str) -> Visitor:
-        callers = [name for name, visitor in self._visitors.items() if not visitor._stays]
-        for name in callers[: len(callers) - self._most_callers + 1]:
-            self._forget(name)
-        self._visitors[session] = Visitor(owner)
-        return self._visitors[session]
+    def meet(self, name: str | None, owner: str = "") -> Session:
+        """A session, new if not met before; who names none, or somebody else's, gets one that nobody else can name."""
+        with self._lock:
+            if name is None or not self.admits(name, owner):
+                name = secrets.token_hex()
+            session = self._sessions.get(name) or self._begin(name, owner)
+            session._seen = time.monotonic()
+            self._sessions.move_to_end(name)
+            return session
+
+    def _begin(self, name: str, owner: str) -> Session:
+        callers = [name for name, session in self._sessions.items() if not session._stays]
+        for each in callers[: len(callers) - self._most_callers + 1]:
+            self._forget(each)
+        self._sessions[name] = Session(owner)
+        return self._sessions[name]
 
     @contextmanager
-    def page(self, session: str, owner: str = "") -> Iterator[None]:
-        """The visitor of ``session`` has a page open, who is not forgotten before it is closed."""
+    def page(self, name: str, owner: str = "") -> Iterator[None]:
+        """The session has a page open, and is not forgotten before it is closed."""
         with self._lock:
-            visitor = self.meet(session, owner)
-            room = sum(each._pages > 0 for each in self._visitors.values()) < self._most_pages
-            visitor._pages += room
+            session = self.meet(name, owner)
+            room = sum(each._pages > 0 for each in self._sessions.values()) < self._most_pages
+            session._pages += room
         try:
             yield
         finally:
             with self._lock:
-                visitor._pages -= room
-                if self._visitors.get(session) is visitor:
-                    self.leave(session)
+                session._pages -= room
+                if self._sessions.get(name) is session:
+                    self.leave(name)
 
     @contextmanager
-    def working(self, session: str | None, owner: str = "") -> Iterator[Visitor]:
-        """The visitor of a session, whose video is worked on and who is not forgotten meanwhile."""
+    def working(self, session: Session) -> Iterator[None]:
+        """A video of the session is worked on: it is not forgotten, and its files stay, even if its page is closed."""
         with self._lock:
-            visitor = self.meet(session, owner)
-            visitor._works += 1
-            self._working.append(visitor)
+            session._works += 1
         try:
-            yield visitor
+            yield
         finally:
             with self._lock:
-                visitor._works -= 1
-                visitor._seen = time.monotonic()
-                self._working.remove(visitor)
+                session._works -= 1
+                session._seen = time.monotonic()
+                if session.gone:
+                    self._let_go(session)
 
-    def hold(self, visitor: Visitor, place: str, path: Path | None) -> None:
-        """Keep an upload while ``visitor`` has it in ``place``, "picture" or "video"; the one before it goes.
+    def hold(self, session: Session, place: str, path: Path | None) -> None:
+        """Keep an upload while ``session`` has it in ``place``, "picture" or "video"; the one before it goes.
 
-        What is no upload is not held, and so never deleted; nor is what a forgotten visitor names.
+        What is no upload is not held, and so never deleted; nor is what a forgotten session names.
         """
         with self._lock:
-            key = self.store.key(path)
-            if key is not None and not visitor.gone:
-                self.store.hold(key, visitor.owner)
-            before = visitor._keys.pop(place, None)
-            if key is not None and not visitor.gone:
-                visitor._keys[place] = key
-            if before is not None:
-                self.store.let_go(before, visitor.owner)
-                self._clear()
+            key = None if session.gone else self.store.key(path)
+            before = self.store.let_go((session, place))
+            if key is not None:
+                self.store.keep(key, (session, place), session.owner)
+            if before:
+                self.store.sweep()
 
-    def folder(self, visitor: Visitor) -> Path:
-        """An empty folder for a visitor's results; their last one goes."""
+    def folder(self, session: Session) -> Path:
+        """An empty folder for a session's results; its last one goes."""
         with self._lock:
-            visitor._result = self.store.new_result(visitor.owner)
-            self._clear()
-            return visitor._result
+            made = self.store.new_result((session, "result"), session.owner)
+            self.store.sweep()
+            return made
 
-    def leave(self, session: str | None) -> None:
-        """Forget a visitor, unless they have another page open: their picture, uploads and results; a video stops."""
+    def leave(self, name: str | None) -> None:
+        """Forget a session, unless it has another page open: its picture, uploads and results; a video stops."""
         with self._lock:
-            visitor = self._visitors.get(session or "")
-            if session is not None and visitor is not None and not visitor._pages:
-                self._forget(session)
-                self._clear()
+            session = self._sessions.get(name or "")
+            if name is not None and session is not None and not session._pages:
+                self._forget(name)
+                self.store.sweep()
 
     def sweep(self) -> None:
-        """Forget the programs that have been away for long, and delete what nobody holds."""
+        """Forget the programs that have been away for long, and delete what nobody keeps."""
         with self._lock:
             gone = time.monotonic() - AWAY_S
-            for name in [name for name, each in self._visitors.items() if not each._stays and each._seen < gone]:
+            for name in [name for name, each in self._sessions.items() if not each._stays and each._seen < gone]:
                 self._forget(name)
-            self._clear()
+            self.store.sweep()
 
     @contextmanager
     def kept_tidy(self) -> Iterator[None]:
@@ -183,7 +175,7 @@ class Visitors:
 
         def work() -> None:
             while not over.wait(SWEEP_EVERY_S):
-                self._try_to_sweep()
+                self.sweep()
 
         thread = threading.Thread(target=work, name="sweeper", daemon=True)
         thread.start()
@@ -193,21 +185,14 @@ class Visitors:
             over.set()
             thread.join()
 
-    def _try_to_sweep(self) -> None:
-        try:
-            self.sweep()
-        except OSError as error:
-            log.warning("what visitors have left cannot be deleted: %s", error)
+    def _forget(self, name: str) -> None:
+        session = self._sessions.pop(name)
+        session.gone = True
+        session.stop.set()
+        session.picture = None
+        if not session._works:
+            self._let_go(session)
 
-    def _clear(self) -> None:
-        visitors = [*self._visitors.values(), *self._working]  # a video of somebody who has left is closed first
-        self.store.sweep({each._result for each in visitors if each._result is not None})
-
-    def _forget(self, session: str) -> None:
-        visitor = self._visitors.pop(session)
-        visitor.gone = True
-        visitor.stop.set()
-        visitor.picture = None
-        for key in visitor._keys.values():
-            self.store.let_go(key, visitor.owner)
-        visitor._keys.clear()
+    def _let_go(self, session: Session) -> None:
+        for place in PLACES:
+            self.store.let_go((session, place))

@@ -1,26 +1,29 @@
-"""The files of a page's visitors: which of them are uploads, who holds which, how much there may be, and when they go.
+"""The page's folder: which files are uploads, who keeps which, how much there may be, and when they go.
 
 Gradio files an upload as ``folder/hash of its content/name``, so two visitors who send the same picture share one file.
-It is deleted when nobody holds it any more. Nothing outside this folder is ever looked at, whatever a request names.
+It is deleted when nobody keeps it any more. Nothing outside this folder is ever looked at, whatever a request names.
+Imports no gradio, which looks for its folder at once.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
 import tempfile
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from detector.errors import DetectorError
-from detector.web.folder import OWNED
+from detector.staging import temporary_folder
 
-__all__ = ["MEGABYTE", "ROOM", "ROOM_FOR_EACH", "FullError", "Store"]
+__all__ = ["MEGABYTE", "FullError", "Store", "own_folder"]
 
 MEGABYTE = 2**20  # as Gradio counts, whose messages say sizes too
 ROOM = 2048 * MEGABYTE
@@ -37,25 +40,34 @@ YOUNG_S = 5.0
 
 HASH = re.compile("[0-9a-f]{64}")
 
+OWNED = ".mask-detector"
+"""An empty file that says: this whole folder is a page's own, and goes with it."""
+
 
 class FullError(DetectorError):
     """There is no room for an upload."""
+
+
+@dataclass(frozen=True)
+class _Lease:
+    """Why a folder stays: for whom, and until when by :func:`time.monotonic`."""
+
+    owner: str
+    until: float
 
 
 class Store:
     """The folder of all uploads and results; safe to use from many threads.
 
     Args:
-        folder: where Gradio puts uploads. A folder that is a page's own, see :mod:`detector.web.folder`, is swept of
-            everything that nobody holds; in any other, only what visitors of this page held is deleted.
+        folder: where Gradio puts uploads. A folder that is a page's own, see :func:`own_folder`, is swept of everything
+            that nobody keeps; in any other, only what visitors of this page kept is deleted.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.own = (self.folder / OWNED).is_file()
-        self._held: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        self._awaited: defaultdict[str, dict[str, float]] = defaultdict(dict)
-        self._results: dict[Path, str] = {}
+        self._leases: defaultdict[str, dict[Hashable, _Lease]] = defaultdict(dict)
         self._arriving: dict[object, tuple[str, int]] = {}
         self._lock = threading.RLock()
 
@@ -64,13 +76,15 @@ class Store:
 
         The words of the path are compared first: of a path elsewhere, not even its existence is asked for.
         """
-        if not isinstance(path, str | Path) or not (found := self._inside(str(path))):
+        if not isinstance(path, str | Path):
             return None
+        found = self._inside(str(path))
         return found if HASH.fullmatch(found) else None
 
-    def owner(self, path: str) -> str | None:
-        """Whose result a path is; None if it is none."""
-        return self._results.get(self.folder / folder) if (folder := self._inside(path)) else None
+    def may_read(self, path: str, owner: str) -> bool:
+        """Whether a path is an upload, which is for who knows the hash of its content, or a result of ``owner``."""
+        name = self._inside(path)
+        return bool(HASH.fullmatch(name)) or owner in self._owners(name)
 
     def _inside(self, path: str) -> str:
         """The name of the folder in which a file lies, "" unless that lies in the store's and the file is there."""
@@ -84,29 +98,29 @@ class Store:
         return ""
 
     def await_(self, paths: Iterable[str], owner: str) -> None:
-        """Uploads of ``owner`` have come: they are kept until a page holds them, for a minute."""
+        """Uploads of ``owner`` have come: they are kept until a page keeps them, for a minute."""
         with self._lock:
             for key in filter(None, map(self.key, paths)):
-                self._awaited[key][owner] = time.monotonic() + AWAITED_S
+                self._leases[key][owner] = _Lease(owner, time.monotonic() + AWAITED_S)
 
-    def hold(self, key: str, owner: str) -> None:
-        """Keep an upload until it is let go as often as it was held."""
+    def keep(self, name: str, holder: Hashable, owner: str) -> None:
+        """Keep a folder for ``holder``, who keeps no other one any more; the next sweep deletes what nobody keeps."""
         with self._lock:
-            self._awaited[key].pop(owner, None)
-            self._held[key][owner] += 1
+            self.let_go(holder)
+            self._leases[name].pop(owner, None)
+            self._leases[name][holder] = _Lease(owner, math.inf)
 
-    def let_go(self, key: str, owner: str) -> None:
-        """The opposite of :meth:`hold`; the next sweep deletes what nobody holds."""
+    def let_go(self, holder: Hashable) -> bool:
+        """The opposite of :meth:`keep`, of the one folder that a holder has; whether there was one."""
         with self._lock:
-            self._held[key][owner] -= 1
-            self._held[key] += Counter()  # only what is above zero stays
+            return any(leases.pop(holder, None) for leases in self._leases.values())
 
-    def new_result(self, owner: str) -> Path:
-        """An empty folder for the results of ``owner``, which stays until a sweep is not told to keep it."""
+    def new_result(self, holder: Hashable, owner: str) -> Path:
+        """An empty folder for the results of ``owner``, kept for ``holder``."""
         with self._lock:
             self.folder.mkdir(parents=True, exist_ok=True)
             made = Path(tempfile.mkdtemp(prefix="result-", dir=self.folder))
-            self._results[made] = owner
+            self.keep(made.name, holder, owner)
             return made
 
     @contextmanager
@@ -140,42 +154,37 @@ class Store:
         if everything + sum(size for _, size in self._arriving.values()) + size > room:
             raise FullError("There is no room for more files on this page right now: try again in a few minutes")
 
-    def _owners(self, name: str) -> Collection[str]:
-        if result := self._results.get(self.folder / name):
-            return {result}
-        return {*self._held.get(name, ()), *self._awaited.get(name, ())}
-
-    def sweep(self, results: Collection[Path]) -> None:
-        """Delete what nobody holds: uploads, parts of uploads that broke off, and all results but ``results``."""
+    def _owners(self, name: str) -> set[str]:
         with self._lock:
-            for folder in [each for each in self._results if each not in results]:
-                shutil.rmtree(folder, ignore_errors=True)
-                if not folder.exists():
-                    del self._results[folder]
+            return {lease.owner for lease in self._leases.get(name, {}).values()}
+
+    def sweep(self) -> None:
+        """Delete what nobody keeps: uploads, results, and parts of uploads that broke off."""
+        with self._lock:
             now = time.monotonic()
-            for key, owners in list(self._awaited.items()):
-                self._awaited[key] = {owner: until for owner, until in owners.items() if until > now}
-            for key in {*self._held, *self._awaited, *self._uploads()}:
-                if not self._held.get(key) and not self._awaited.get(key) and self._delete(self.folder / key):
-                    self._held.pop(key, None)
-                    self._awaited.pop(key, None)
+            for name in {*self._leases, *self._unknown()}:
+                left = {holder: lease for holder, lease in self._leases[name].items() if lease.until > now}
+                if left or not self._delete(self.folder / name):
+                    self._leases[name] = left
+                else:
+                    del self._leases[name]
             if self.own:
                 self._delete_parts(AWAITED_S)
 
-    def _uploads(self) -> list[str]:
-        """All that may be swept beside what this page knows of."""
-        return [each.name for each in os.scandir(self.folder) if HASH.fullmatch(each.name)] if self.own else []
+    def _unknown(self) -> list[str]:
+        """Uploads that may be swept though no visitor of this page has named them yet."""
+        with suppress(OSError):  # some systems clear their temporary folder
+            return [each.name for each in os.scandir(self.folder) if HASH.fullmatch(each.name)] if self.own else []
+        return []
 
     def _delete(self, folder: Path) -> bool:
-        """Delete a folder with an upload, unless that is just arriving; whether it is gone."""
+        """Delete a folder, unless its upload is just arriving; whether it is gone."""
         with suppress(OSError):
             if folder.is_symlink():
                 return False
             files = [folder, *folder.iterdir()]
             if all(time.time() - max(file.lstat().st_ctime, file.lstat().st_mtime) > YOUNG_S for file in files):
-                for file in files[1:]:
-                    file.unlink()
-                folder.rmdir()
+                shutil.rmtree(folder, ignore_errors=True)
         return not folder.exists()
 
     def _delete_parts(self, age: float) -> None:
@@ -194,3 +203,24 @@ def _size(folder: os.DirEntry[str]) -> int:
             with suppress(OSError):
                 total += file.stat(follow_symlinks=False).st_size
     return total
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder for all that Gradio writes, uploads above all, which goes with the ``with``.
+
+    What pages that were killed have left is deleted first. Gradio looks for its place when it is imported and when a
+    field is made, so both belong inside.
+    """
+    before = os.environ.get("GRADIO_TEMP_DIR"), tempfile.tempdir
+    with temporary_folder() as made:
+        folder = made.resolve()
+        (folder / OWNED).touch(0o600)
+        os.environ["GRADIO_TEMP_DIR"] = tempfile.tempdir = str(folder)  # parts of uploads are written to the latter
+        try:
+            yield folder
+        finally:
+            tempfile.tempdir = before[1]
+            del os.environ["GRADIO_TEMP_DIR"]
+            if before[0] is not None:
+                os.environ["GRADIO_TEMP_DIR"] = before[0]

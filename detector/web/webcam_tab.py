@@ -1,4 +1,4 @@
-"""The live view: the page sends its newest camera picture, gets the faces back, and only then sends the next.
+"""The webcam tab: the page sends its newest camera picture, gets the faces back, and only then sends the next.
 
 So a picture is never old, whatever the network does, and the server never holds more than one for each viewer: a second
 one that comes while one is looked at is not even decoded. Nothing is written to disk.
@@ -7,6 +7,7 @@ one that comes while one is looked at is not even decoded. Nothing is written to
 from __future__ import annotations
 
 import base64
+import json
 import struct
 import threading
 import time
@@ -15,15 +16,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import gradio as gr
+
 from detector.detections import CLASSES
 from detector.engines import DEFAULT_CONF
 from detector.errors import DetectorError, SourceError
 from detector.media import images
-from detector.web.engine_pool import BusyError, EnginePool, filter_detections
+from detector.media.draw import INK, WORDS
+from detector.web.answers import TEMPLATES, hex_colour, render, sentence
+from detector.web.engine_pool import FLOOR, BusyError, EnginePool, filter_detections
+from detector.web.fields import HIGHEST
 from detector.web.hosts import household, is_local
-from detector.web.words import sentence
+from detector.web.sessions import OWNER
 
-__all__ = ["TIME_LIMIT_S", "VIEWERS", "WebcamTab"]
+__all__ = ["WebcamTab"]
 
 VIEWERS = 8
 """Who can watch at once; a further one waits until somebody stops."""
@@ -50,22 +56,37 @@ class _Viewing:
     began: float
     last: float
     busy: bool = False
+    over: bool = False  # it has had its time
 
 
 class WebcamTab:
-    """Answers the live view's pictures.
+    """The tab's view, and the answers to its pictures.
 
     Args:
-        bench: the engines.
+        pool: the engines.
         viewers: how many can watch at once; half of them from one address, unless it is this computer's own.
         time_limit: seconds after which a view stops.
     """
 
-    def __init__(self, bench: EnginePool, viewers: int = VIEWERS, time_limit: float = TIME_LIMIT_S) -> None:
-        self.bench, self.viewers, self.time_limit = bench, viewers, time_limit
+    def __init__(self, pool: EnginePool, viewers: int = VIEWERS, time_limit: float = TIME_LIMIT_S) -> None:
+        self.pool, self.viewers, self.time_limit = pool, viewers, time_limit
         self._viewings: dict[str, _Viewing] = {}
-        self._over: dict[str, float] = {}
         self._lock = threading.Lock()
+
+    def build(self, conf: float) -> None:
+        """Put the view here; its slider stands at ``conf``."""
+
+        def live(message: Any, request: gr.Request) -> dict[str, Any]:
+            return self.live(message, request.client.host if request.client else "", str(request.scope.get(OWNER, "")))
+
+        classes = [
+            {"colour": hex_colour(name), "ink": "rgb({2} {1} {0})".format(*INK[name]), "word": word}
+            for name, word in WORDS.items()
+        ]
+        ends = {"lowest": FLOOR, "highest": HIGHEST, "conf": conf}
+        view = render("webcam.html", settings=json.dumps({"classes": classes}), engines=self.pool.names, **ends)
+        script = (TEMPLATES / "webcam.js").read_text(encoding="utf-8")
+        gr.HTML(view, js_on_load=script, server_functions=[live], elem_id="live")
 
     def live(self, message: object, address: str = "127.0.0.1", visitor: str = "") -> dict[str, Any]:
         """One picture of one viewer.
@@ -83,11 +104,13 @@ class WebcamTab:
         if not isinstance(message, dict):
             return {"over": "The page's message could not be read: reload the page"}
         viewer = str(message.get("viewer", ""))[:64]
+        conf = message.get("conf")
+        conf = min(1.0, max(0.0, conf)) if isinstance(conf, int | float) else DEFAULT_CONF
         try:
             with self._admit(f"{visitor}/{viewer}" if visitor else viewer, household(address)) as left:
                 image = _decode(message.get("jpeg"))
-                look = self.bench.look(image, str(message.get("engine", "")))
-                found = filter_detections(look.found, _fraction(message.get("conf")), OVERLAP)
+                timed = self.pool.detect(image, str(message.get("engine", "")))
+                found = filter_detections(timed.found, conf, OVERLAP)
         except SourceError as error:
             return {"over": str(error)}
         except DetectorError as error:
@@ -97,7 +120,7 @@ class WebcamTab:
             for box, confidence, name in found
         ]
         counts = {"masked": found.count("with_mask"), "bare": found.count("without_mask")}
-        return {"faces": faces, "words": sentence(found), **counts, "ms": 1000 * look.seconds, "left": left}
+        return {"faces": faces, "words": sentence(found), **counts, "ms": 1000 * timed.seconds, "left": left}
 
     @contextmanager
     def _admit(self, viewer: str, home: str) -> Iterator[float]:
@@ -110,16 +133,15 @@ class WebcamTab:
         now = time.monotonic()
         with self._lock:
             self._forget(now)
-            if viewer in self._over:
-                raise SourceError(self._limit())
             viewing = self._viewings.get(viewer) or self._begin(viewer, home, now)
             if viewing.busy:
                 raise BusyError("Your last picture is still being looked at")
             left = self.time_limit - (now - viewing.began)
-            if left <= 0:
-                del self._viewings[viewer]
-                self._over[viewer] = now
-                raise SourceError(self._limit())
+            viewing.over = viewing.over or left <= 0
+            if viewing.over:
+                raise SourceError(
+                    f"Stopped after {self.time_limit:.0f} seconds, so that others can watch too. Press Start to go on."
+                )
             viewing.busy = True
         try:
             yield left
@@ -127,19 +149,18 @@ class WebcamTab:
             viewing.busy, viewing.last = False, time.monotonic()
 
     def _begin(self, viewer: str, home: str, now: float) -> _Viewing:
-        mine = sum(each.home == home for each in self._viewings.values())
-        if len(self._viewings) >= self.viewers or (mine >= max(1, self.viewers // 2) and not is_local(home)):
+        homes = [each.home for each in self._viewings.values() if not each.over]
+        if len(homes) >= self.viewers or (homes.count(home) >= max(1, self.viewers // 2) and not is_local(home)):
             raise BusyError(f"{self.viewers} people are watching, which is all this computer can do: please wait")
         return self._viewings.setdefault(viewer, _Viewing(home, now, now))
 
     def _forget(self, now: float) -> None:
-        gone = [each for each, viewing in self._viewings.items() if now - viewing.last > IDLE_S and not viewing.busy]
-        for viewer in gone:
-            del self._viewings[viewer]
-        self._over = {each: when for each, when in self._over.items() if now - when < self.time_limit}
-
-    def _limit(self) -> str:
-        return f"Stopped after {self.time_limit:.0f} seconds, so that others can watch too. Press Start to go on."
+        """Those who have been silent for long, and after a while those who have had their time."""
+        self._viewings = {
+            name: each
+            for name, each in self._viewings.items()
+            if each.busy or now - each.last <= (self.time_limit if each.over else IDLE_S)
+        }
 
 
 def _decode(jpeg: object) -> images.Image:
@@ -176,7 +197,3 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             break
         place += 2 + length
     raise SourceError("The camera's picture must be a JPEG as browsers make it: use the page's own camera view")
-
-
-def _fraction(value: object) -> float:
-    return float(min(1, max(0, value))) if isinstance(value, int | float) else DEFAULT_CONF

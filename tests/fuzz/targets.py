@@ -145,7 +145,7 @@ def live(data: bytes) -> None:
     except (ValueError, RecursionError):
         return
     if isinstance(message, dict):
-        answer = _desk().live(message)
+        answer = _tab().live(message)
         assert {"faces", "wait", "over"} & answer.keys()
         json.dumps(answer, allow_nan=False)
 
@@ -230,5 +230,5 @@ def _shipped() -> list[tuple[Kind, bytes, list[int]]]:
 
 
 @cache
-def _desk() -> WebcamTab:
+def _tab() -> WebcamTab:
     return WebcamTab(EnginePool(SingleStage(seeds("network")[0], device="cpu", threads=1)), viewers=10**9)

@@ -7,7 +7,6 @@ import resource
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from .conftest import ROOT, end, free_port
+from .conftest import OURS, ROOT, end, free_port, page_command
 
 
 @dataclass
@@ -44,7 +43,7 @@ class Attacked:
 
     def uploads(self) -> list[str]:
         """Files of visitors on its disk."""
-        return [path.name for path in (self.folder / "tmp").rglob("*") if path.is_file() and path.name[0] != "."]
+        return [path.name for path in (self.folder / "tmp").rglob("*") if path.is_file() and path.name not in OURS]
 
     def client(self, **settings: object) -> httpx.Client:
         """A browser before it, without the page's scripts."""
@@ -59,15 +58,21 @@ class Attacked:
 
 @contextmanager
 def attacked(
-    folder: Path, *flags: str, files: int = 0, port: int = 0, host: str = "", env: Mapping[str, str] | None = None
+    folder: Path,
+    *flags: str,
+    files: int = 0,
+    port: int = 0,
+    host: str = "",
+    env: Mapping[str, str] | None = None,
+    limits: Mapping[str, float] | None = None,
 ) -> Iterator[Attacked]:
-    """Run ``python -m detector.demo`` until the ``with`` is left; ``files``: how many it may open."""
+    """Run the demo until the ``with`` is left; ``files``: how many it may open; ``limits``: see ``page_command``."""
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     where = ["--port", str(port), *(["--host", host] if host else [])]
     with (folder / "said.txt").open("wb") as said:
         process = subprocess.Popen(
-            [sys.executable, "-m", "detector.demo", *where, *flags], stdout=said, stderr=said,
+            page_command(*where, *flags, limits=limits), stdout=said, stderr=said,
             env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "tmp"), **(env or {})},
             preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None,
         )  # fmt: skip

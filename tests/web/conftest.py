@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
 ]  # fmt: skip
+OURS = (".mask-detector", "lock")
+"""What lies in a page's folder beside the files of visitors."""
 
 
 @dataclass
@@ -41,7 +43,16 @@ class Demo:
 
     def left(self) -> list[str]:
         """The files of visitors in its temporary folder."""
-        return [path.name for path in self.temporary.rglob("*") if path.is_file() and path.name[0] != "."]
+        return [path.name for path in self.temporary.rglob("*") if path.is_file() and path.name not in OURS]
+
+
+def page_command(*flags: object, limits: Mapping[str, float] | None = None) -> list[str]:
+    """How to start a page, with other ``limits``, such as ``uploads.AWAITED_S``, where a test need not wait so long."""
+    if not limits:
+        return [sys.executable, "-m", "detector.demo", *map(str, flags)]
+    changes = [f"import detector.web.{name.split('.')[0]}\ndetector.web.{name} = {limits[name]}" for name in limits]
+    code = "\n".join([*changes, "import sys; from detector.demo import main; sys.exit(main())"])
+    return [sys.executable, "-c", code, *map(str, flags)]
 
 
 def free_port() -> int:
@@ -62,12 +73,12 @@ def end(process: subprocess.Popen[Any]) -> None:
 
 
 @contextmanager
-def started(temporary: Path, *flags: object) -> Iterator[Demo]:
+def started(temporary: Path, *flags: object, limits: Mapping[str, float] | None = None) -> Iterator[Demo]:
     """Run ``python -m detector.demo`` until the ``with`` is left, which ends it as Ctrl-C does."""
     port = free_port()
     temporary.mkdir(exist_ok=True)
     process = subprocess.Popen(
-        [sys.executable, "-m", "detector.demo", "--port", str(port), *map(str, flags)],
+        page_command("--port", port, *flags, limits=limits),
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip

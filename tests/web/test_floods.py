@@ -41,7 +41,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
     if hard < 2 * IDLE:
         pytest.skip("this process may not open enough connections")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2 * IDLE), hard))
-    with attacked(tmp_path_factory.mktemp("page"), files=FILES) as running:
+    hasty = {"connections.HEAD_S": 4, "connections.TICK_S": 2}  # twice as fast, so that the tests wait half as long
+    with attacked(tmp_path_factory.mktemp("page"), files=FILES, limits=hasty) as running:
         yield running
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

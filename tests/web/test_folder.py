@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from detector.web.folder import LOCK, OWNED, PREFIX, own_folder
+from detector.staging import LOCK, NEW, PREFIX
+from detector.web.uploads import own_folder
 
 from .caller import META, Caller
 from .conftest import ROOT, eventually, started
@@ -52,9 +53,9 @@ def test_a_page_that_is_alive_keeps_its_files_when_another_starts_and_ends(tmp_p
 def left_behind(place: Path, name: str = PREFIX + "dead") -> Path:
     """A folder as a killed page leaves it."""
     folder = place / name
-    folder.mkdir(mode=0o700)
-    for file in (LOCK, OWNED, "door.jpg"):
-        (folder / file).touch()
+    (folder / NEW).mkdir(mode=0o700, parents=True)
+    for file in (folder / LOCK, folder / NEW / "door.jpg"):
+        file.touch()
     return folder
 
 
@@ -68,29 +69,25 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_dead_pages_folder_is_swept(place: Path) -> None:
     dead = left_behind(place)
     with own_folder() as folder:
-        assert pages(place) == [folder]
+        assert pages(place) == [folder.parent]
         assert not dead.exists()
-        assert folder.stat().st_mode & 0o777 == 0o700
+        assert folder.parent.stat().st_mode & 0o777 == 0o700
     assert pages(place) == []
 
 
-@pytest.mark.parametrize("why", ["no mark", "no lock", "a link as mark", "another name", "open to others", "a link"])
+@pytest.mark.parametrize("why", ["no lock", "a link as lock", "another name", "a link"])
 def test_a_folder_that_may_be_somebody_elses_is_left_alone(why: str, place: Path) -> None:
     folder = left_behind(place, "another" if why in {"another name", "a link"} else PREFIX + "dead")
-    if why == "no mark":
-        (folder / OWNED).unlink()
-    elif why == "no lock":
+    if why == "no lock":
         (folder / LOCK).unlink()
-    elif why == "a link as mark":
-        (folder / OWNED).unlink()
-        (folder / OWNED).symlink_to("door.jpg")
-    elif why == "open to others":
-        folder.chmod(0o755)
+    elif why == "a link as lock":
+        (folder / LOCK).rename(folder / "other")
+        (folder / LOCK).symlink_to("other")
     elif why == "a link":
         (place / f"{PREFIX}dead").symlink_to(folder)
     with own_folder():
         pass
-    assert (folder / "door.jpg").exists()
+    assert (folder / NEW / "door.jpg").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
@@ -99,7 +96,7 @@ def test_another_users_folder_is_left_alone(place: Path) -> None:
     os.chown(folder, 12345, 12345)
     with own_folder():
         pass
-    assert (folder / "door.jpg").exists()
+    assert (folder / NEW / "door.jpg").exists()
 
 
 def test_links_in_a_dead_pages_folder_are_not_followed(place: Path) -> None:
@@ -108,7 +105,7 @@ def test_links_in_a_dead_pages_folder_are_not_followed(place: Path) -> None:
     (private / "letter.txt").touch()
     (left_behind(place) / "link").symlink_to(private)
     with own_folder() as folder:
-        assert pages(place) == [folder]
+        assert pages(place) == [folder.parent]
     assert (private / "letter.txt").exists()
 
 
@@ -136,7 +133,7 @@ def test_a_full_disk_is_said_in_one_line_and_the_page_goes_on(small_disk: Path) 
 
         def body() -> Iterator[bytes]:
             yield HEAD + bytes(MEGABYTE)
-            eventually(lambda: any(part.stat().st_size for part in small_disk.glob("*/tmp*")))
+            eventually(lambda: any(part.stat().st_size for part in small_disk.glob("*/new/tmp*")))
             with filler.open("wb") as file:
                 while file.write(bytes(4096)) and file.tell() < 14 * MEGABYTE and _free(small_disk):
                     file.flush()
@@ -151,7 +148,7 @@ def test_a_full_disk_is_said_in_one_line_and_the_page_goes_on(small_disk: Path) 
         assert halfway.is_set()
         assert (refused.status_code, len(refused.text.splitlines())) == (507, 1), refused.text
         assert "full" in refused.text
-        eventually(lambda: not list(small_disk.glob("*/tmp*")))
+        eventually(lambda: not list(small_disk.glob("*/new/tmp*")))
         assert "6 faces" in anna.change()
         assert ben.http.get("/").status_code == 200
         example = ben.ask("example", ["One pass", 0.25, 0.6], event_data={"index": 0})
@@ -180,7 +177,8 @@ def test_a_full_disk_ends_a_video_with_one_line(small_disk: Path, clip: Path) ->
 
 
 def test_uploads_that_nobody_looks_at_are_bounded_and_go(small_disk: Path) -> None:
-    with started(small_disk) as page, Caller(page.address) as mallory, Caller(page.address) as anna:
+    hasty = {"uploads.AWAITED_S": 20}  # not a minute
+    with started(small_disk, limits=hasty) as page, Caller(page.address) as mallory, Caller(page.address) as anna:
         said = []
         for number in range(12):
             files = {"files": ("noise.mp4", bytes([number]) * MEGABYTE)}
@@ -195,7 +193,7 @@ def test_uploads_that_nobody_looks_at_are_bounded_and_go(small_disk: Path) -> No
 def test_an_upload_that_breaks_off_goes(tmp_path: Path) -> None:
     def body() -> Iterator[bytes]:
         yield HEAD + bytes(MEGABYTE)
-        eventually(lambda: any(tmp_path.glob("*/tmp*")))
+        eventually(lambda: any(tmp_path.glob("*/new/tmp*")))
         raise ConnectionAbortedError
 
     with started(tmp_path) as page, Caller(page.address) as mallory:

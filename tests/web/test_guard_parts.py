@@ -17,8 +17,8 @@ from starlette.datastructures import Headers
 
 from detector.errors import SourceError
 from detector.web import login as login_module
-from detector.web.bodies import message_of
-from detector.web.hosts import Names, host_name, household, is_local
+from detector.web.exchange import message_of
+from detector.web.hosts import Hosts, host_name, household, is_local
 from detector.web.login import ADDRESSES, BURST, FREE, LoginBrake
 from detector.web.webcam_tab import MAX_SIDE, _jpeg_size
 
@@ -28,10 +28,10 @@ TREES = st.recursive(
 )
 
 
-def asked(names: Names, server: str = "192.168.1.20", method: str = "POST", path: str = "/x", **headers: str) -> str:
+def asked(hosts: Hosts, server: str = "192.168.1.20", method: str = "POST", path: str = "/x", **headers: str) -> str:
     """Why a request with these headers is refused."""
     raw = [(name.replace("_", "-").encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
-    return names.problem(Headers(raw=raw), method, path, server)
+    return hosts.problem(Headers(raw=raw), method, path, server)
 
 
 @pytest.mark.parametrize(
@@ -54,27 +54,27 @@ def asked(names: Names, server: str = "192.168.1.20", method: str = "POST", path
     ],
 )
 def test_the_page_is_served_under_its_own_names_only(host: str, name: str, taken: bool) -> None:
-    assert (asked(Names(host), host=name) == "") is taken
+    assert (asked(Hosts(host), host=name) == "") is taken
 
 
 def test_a_public_address_counts_where_the_request_came_in_at_it() -> None:
-    everywhere = Names("0.0.0.0")  # noqa: S104
+    everywhere = Hosts("0.0.0.0")  # noqa: S104
     assert asked(everywhere, host="8.8.8.8", server="8.8.8.8") == ""
     assert "--allow-host" in asked(everywhere, host="8.8.8.8", server="10.0.0.5")
 
 
 def test_a_star_allows_every_name_and_origin() -> None:
-    names = Names("127.0.0.1", ["*"])
-    assert asked(names, host="a.example", origin="https://b.example") == ""
-    assert asked(names, host="a b") != ""
+    hosts = Hosts("127.0.0.1", ["*"])
+    assert asked(hosts, host="a.example", origin="https://b.example") == ""
+    assert asked(hosts, host="a b") != ""
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_made_up_name_or_origin_opens_the_page_or_breaks_it(host: str, origin: str) -> None:
-    names = Names("127.0.0.1")
+    hosts = Hosts("127.0.0.1")
     if host_name(host) not in {"localhost", "127.0.0.1", "::1"}:
-        assert asked(names, host=host)
-    assert asked(names, host="localhost", origin=origin)
+        assert asked(hosts, host=host)
+    assert asked(hosts, host="localhost", origin=origin)
 
 
 @given(st.one_of(st.binary(max_size=200), TREES.map(lambda tree: json.dumps(tree).encode())))
@@ -190,9 +190,9 @@ def test_who_is_taken_for_one_person(address: str, home: str, local: bool) -> No
 def test_of_one_address_half_the_places_of_the_live_view_are_taken_at_most() -> None:
     from detector.web.webcam_tab import WebcamTab
 
-    desk: Any = WebcamTab(bench=None, viewers=4)  # type: ignore[arg-type]
+    tab: Any = WebcamTab(pool=None, viewers=4)  # type: ignore[arg-type]
     for number in range(5):
         for address in ("203.0.113.5", "127.0.0.1"):
-            desk.live({"viewer": f"{address} {number}"}, address)
-    homes = [each.home for each in desk._viewings.values()]
+            tab.live({"viewer": f"{address} {number}"}, address)
+    homes = [each.home for each in tab._viewings.values()]
     assert (homes.count("203.0.113.5"), homes.count("127.0.0.1")) == (2, 2)

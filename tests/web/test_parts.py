@@ -20,13 +20,13 @@ from detector.media import images
 from detector.media.encode import VideoSink
 from detector.media.frames import Frame
 from detector.web import engine_pool
+from detector.web.answers import sentence
 from detector.web.engine_pool import FLOOR, BusyError, EnginePool, filter_detections
 from detector.web.fields import Upload, read_picture
-from detector.web.sessions import Visitors
+from detector.web.sessions import Sessions
 from detector.web.uploads import Store
-from detector.web.video_tab import VideoTab, timeline
+from detector.web.video_tab import Moment, VideoTab, timeline
 from detector.web.webcam_tab import WebcamTab
-from detector.web.words import sentence
 
 from .conftest import ROOT
 
@@ -34,7 +34,7 @@ SIX = ROOT / "data/images/video_call_six.jpg"
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[EnginePool]:
+def pool() -> Iterator[EnginePool]:
     with load_engine() as engine:
         yield EnginePool(engine)
 
@@ -59,9 +59,9 @@ def test_a_sentence_says_what_was_found(classes: list[int], words: str) -> None:
     assert sentence(faces(*((0, 0, 9, 9, 0.9, kind) for kind in classes))) == words
 
 
-def test_thresholds_act_on_what_was_found_as_the_engine_would(bench: EnginePool) -> None:
+def test_thresholds_act_on_what_was_found_as_the_engine_would(pool: EnginePool) -> None:
     image = images.read(SIX)
-    found = bench.look(image, "One pass").found
+    found = pool.detect(image, "One pass").found
     with load_engine(conf=0.5, iou=0.4) as engine:
         expected = engine(image)
     again = filter_detections(found, 0.5, 0.4)
@@ -92,13 +92,13 @@ def test_one_visitor_too_many_is_turned_away_and_a_video_waits(monkeypatch: pyte
     slow = EnginePool(_as_engine(Slow()))
     assert slow.names == ("Two steps",)
     picture = np.zeros((8, 8, 3), np.uint8)
-    first = threading.Thread(target=slow.look, args=(picture, ""))
+    first = threading.Thread(target=slow.detect, args=(picture, ""))
     first.start()
     assert entered.wait(10)
     with pytest.raises(BusyError, match="try again"):
-        slow.look(picture, "")
+        slow.detect(picture, "")
     patient: list[Any] = []
-    video = threading.Thread(target=lambda: patient.append(slow.look(picture, "", patient=True)))
+    video = threading.Thread(target=lambda: patient.append(slow.detect(picture, "", patient=True)))
     video.start()
     go_on.set()
     first.join(10)
@@ -115,32 +115,32 @@ def message(viewer: str, **others: object) -> dict[str, Any]:
     return {"viewer": viewer, "jpeg": jpeg, "conf": 0.25, "engine": "One pass", **others}
 
 
-def test_a_camera_picture_is_answered_with_its_faces(bench: EnginePool) -> None:
-    answer = WebcamTab(bench).live(message("anna"))
+def test_a_camera_picture_is_answered_with_its_faces(pool: EnginePool) -> None:
+    answer = WebcamTab(pool).live(message("anna"))
     assert (answer["words"], answer["masked"], answer["bare"]) == ("6 faces: 3 with a mask, 3 without", 3, 3)
     assert len(answer["faces"]) == 6
     assert all(len(face) == 6 for face in answer["faces"])
-    assert WebcamTab(bench).live(message("anna", conf=0.95))["faces"] == []
+    assert WebcamTab(pool).live(message("anna", conf=0.95))["faces"] == []
 
 
-def test_viewers_wait_for_a_place_and_stop_after_a_while(bench: EnginePool) -> None:
-    desk = WebcamTab(bench, viewers=1, time_limit=0.5)
-    assert desk.live(message("anna"))["left"] <= 0.5
-    assert "1 people are watching" in desk.live(message("ben"))["wait"]
-    desk._viewings["anna"].began -= 1
-    assert desk.live(message("anna"))["over"].startswith("Stopped after")
-    assert "over" in desk.live(message("anna")), "the same view cannot go on"
-    assert "faces" in desk.live(message("ben")), "the place is free again"
-    desk._viewings["ben"].last -= 60
-    assert "faces" in desk.live(message("clara")), "who is silent has gone"
+def test_viewers_wait_for_a_place_and_stop_after_a_while(pool: EnginePool) -> None:
+    tab = WebcamTab(pool, viewers=1, time_limit=0.5)
+    assert tab.live(message("anna"))["left"] <= 0.5
+    assert "1 people are watching" in tab.live(message("ben"))["wait"]
+    tab._viewings["anna"].began -= 1
+    assert tab.live(message("anna"))["over"].startswith("Stopped after")
+    assert "over" in tab.live(message("anna")), "the same view cannot go on"
+    assert "faces" in tab.live(message("ben")), "the place is free again"
+    tab._viewings["ben"].last -= 60
+    assert "faces" in tab.live(message("clara")), "who is silent has gone"
 
 
 @pytest.mark.parametrize(
     "wrong", [{"jpeg": "no base64!"}, {"jpeg": None}, {"jpeg": "A" * 3_000_000}, {"jpeg": "AAAA"}, {}]
 )
-def test_a_camera_picture_that_is_none_ends_the_view(wrong: dict[str, Any], bench: EnginePool) -> None:
+def test_a_camera_picture_that_is_none_ends_the_view(wrong: dict[str, Any], pool: EnginePool) -> None:
     sent = message("anna", **wrong) if wrong else {"viewer": "anna"}
-    assert set(WebcamTab(bench).live(sent)) == {"over"}
+    assert set(WebcamTab(pool).live(sent)) == {"over"}
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tif"])
@@ -156,7 +156,7 @@ def test_a_picture_that_is_gone_is_asked_for_again(tmp_path: Path) -> None:
         read_picture(Upload("door.jpg", tmp_path / "door.jpg"))
 
 
-def watch(desk: VideoTab, path: Path, *, stop_after: float | None = None) -> tuple[Any, ...]:
+def watch(tab: VideoTab, path: Path, *, stop_after: float | None = None) -> tuple[Any, ...]:
     """The video tab's answer."""
     request: Any = SimpleNamespace(session_hash="anna")
     said: list[Any] = []
@@ -164,9 +164,9 @@ def watch(desk: VideoTab, path: Path, *, stop_after: float | None = None) -> tup
     def progress(*_: object, **__: object) -> None:
         said.append(1)
         if stop_after is not None:
-            desk.cancel(request)
+            tab.cancel(request)
 
-    (answer,) = desk.watch(Upload(path.name, path), "One pass", 0.25, 0.6, request, progress)  # type: ignore[arg-type]
+    (answer,) = tab.watch(Upload(path.name, path), "One pass", 0.25, 0.6, request, progress)  # type: ignore[arg-type]
     assert said or "problem" in answer[0]
     return answer
 
@@ -179,28 +179,28 @@ def write_video(path: Path, frames: int, fps: int, side: int = 64) -> Path:
     return path
 
 
-def test_a_video_that_is_too_long_is_refused_at_once(bench: EnginePool, tmp_path: Path) -> None:
-    words, film, _, _ = watch(VideoTab(bench, Visitors(Store(tmp_path))), write_video(tmp_path / "day.mp4", 200, 1))
+def test_a_video_that_is_too_long_is_refused_at_once(pool: EnginePool, tmp_path: Path) -> None:
+    words, copy, _, _ = watch(VideoTab(pool, Sessions(Store(tmp_path))), write_video(tmp_path / "day.mp4", 200, 1))
     assert "200 seconds are too long for this page (at most 120)" in words
-    assert film is None
+    assert copy is None
 
 
-def test_a_video_that_is_stopped_shows_what_was_done(bench: EnginePool, tmp_path: Path) -> None:
-    desk = VideoTab(bench, Visitors(Store(tmp_path / "uploads")))
-    words, film, chart, _ = watch(desk, write_video(tmp_path / "door.mp4", 30, 10), stop_after=0)
+def test_a_video_that_is_stopped_shows_what_was_done(pool: EnginePool, tmp_path: Path) -> None:
+    tab = VideoTab(pool, Sessions(Store(tmp_path / "uploads")))
+    words, copy, chart, _ = watch(tab, write_video(tmp_path / "door.mp4", 30, 10), stop_after=0)
     assert "1 frame: no face found" in words
     assert "Stopped at 0:00" in words
-    assert Path(film).is_file()
+    assert Path(copy).is_file()
     assert "<svg" in chart
 
 
 def test_a_timeline_keeps_the_most_faces_of_each_moment() -> None:
-    counts = [(index / 10, 2 if index == 50 else 0, 1) for index in range(1000)]
-    chart = timeline(counts)
+    moments = [Moment(index / 10, 2 if index == 50 else 0, 1) for index in range(1000)]
+    chart = timeline(moments)
     assert "faces without a mask" in chart
     assert ">2<" in chart
     assert "1:15" in chart
 
 
-def test_the_floor_of_the_sliders_is_what_the_engines_keep(bench: EnginePool) -> None:
-    assert all(engine.conf == FLOOR for engine in bench._engines.values())
+def test_the_floor_of_the_sliders_is_what_the_engines_keep(pool: EnginePool) -> None:
+    assert all(engine.conf == FLOOR for engine in pool._engines.values())

@@ -248,11 +248,11 @@ def test_an_upload_lies_in_its_own_folder_whatever_its_name(name: str, page: Dem
         answer = mallory.http.post("/gradio_api/upload", content=body, headers=mime)
         if answer.status_code == 200:
             path = Path(answer.json()[0])
-            assert path.resolve().parents[2] == page.temporary.resolve()
+            assert path.resolve().parents[3] == page.temporary.resolve()
             assert "6 faces" in mallory.look({"path": str(path), "orig_name": name, **META})
         else:
             assert answer.status_code == 400
-        eventually(lambda: not list(page.temporary.glob("*/tmp*")))
+        eventually(lambda: not list(page.temporary.glob("*/new/tmp*")))
 
 
 @pytest.mark.parametrize(

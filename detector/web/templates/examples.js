@@ -1,0 +1,2 @@
+element.querySelectorAll("button").forEach((button, index) =>
+  button.addEventListener("click", () => trigger("choose", { index })));
