@@ -7,13 +7,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from detector import _cli
+from detector import cli
+from detector.cli.flags import add_flags, positive
 from detector.errors import MissingExtraError
-
-if TYPE_CHECKING:
-    from detector.labelling.clean_report import Report
 
 EXAMPLES = """\
   mask-detector clean downloads --out photos --dry-run
@@ -38,29 +35,17 @@ nor is a copy with another mask. Not found: copies in a frame, under a watermark
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code. Nothing is written unless all of it is."""
-    return _cli.run_command(build_parser(), _command, argv)
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``mask-detector clean``."""
-    parser = _cli.make_parser(
-        "clean",
-        "Copy the pictures of a folder as whole, upright RGB JPEGs, without duplicates.",
-        EXAMPLES,
-    )
+    purpose = "Copy the pictures of a folder as whole, upright RGB JPEGs, without duplicates."
+    parser = cli.make_parser("clean", purpose, EXAMPLES)
     parser.add_argument("source", type=Path, metavar="DIR", help="folder of files; those below it are searched too")
-    parser.add_argument(
-        *("--out", "-o"), type=Path, required=True, metavar="DIR", help="a folder that is not there yet"
-    )
-    parser.add_argument(
-        "--annotations", type=Path, metavar="DIR", help="LabelImg's XML files (default: those beside the images)"
-    )
-    parser.add_argument("--max-side", type=_cli.positive, metavar="PX", help="scale larger pictures down to this")
-    parser.add_argument("--quality", type=_quality, default=95, help="of the JPEGs that are made, 1 to 100")
+    add_flags(parser, "--out", required=True)
+    labels = "folder of LabelImg's XML files (default: those beside the images)"
+    add_flags(parser, "--annotations", action="store", help=labels)
+    parser.add_argument("--max-side", type=positive, metavar="PX", help="scale larger pictures down to this")
     parser.add_argument("--keep-mirrored", action="store_true", help="a mirror image is no duplicate")
-    parser.add_argument("--threads", type=_cli.positive, help="CPU threads (default: all cores)")
-    parser.add_argument("--dry-run", action="store_true", help="read and compare, but write nothing")
-    return parser
+    add_flags(parser, "--threads", help="CPU threads (default: all cores)")
+    add_flags(parser, "--dry-run", help="read and compare, but write nothing")
+    return cli.run_command(parser, _command, argv)
 
 
 def _command(args: argparse.Namespace) -> int:
@@ -74,39 +59,27 @@ def _command(args: argparse.Namespace) -> int:
         args.out,
         annotations=args.annotations,
         max_side=args.max_side,
-        quality=args.quality,
         mirrored=not args.keep_mirrored,
         threads=args.threads,
         dry_run=args.dry_run,
-        progress=_cli.progress_bar,
+        progress=cli.progress_bar,
     )
+    seconds = max(time.monotonic() - began, 1e-3)
+    counts = report.counts()
     if args.dry_run or args.verbose:
         print("\n".join(report.lines()))
-    print(_summary(report, args, time.monotonic() - began))
-    return _cli.EXIT_OK
-
-
-def _summary(report: Report, args: argparse.Namespace, seconds: float) -> str:
-    counts = report.counts()
-    lines = [
-        f"{counts['images']} images read in {seconds:.0f} s ({counts['images'] / max(seconds, 1e-3):.0f} a second)",
-        f"{counts['kept']} kept, {counts['kept_unchanged']} of them byte for byte",
-        f"{counts['duplicates']} duplicates in {counts['groups']} groups, "
-        f"{counts['duplicates_same_bytes']} of them the same file",
-        f"{counts['unreadable']} unreadable, {counts['no_images']} no images",
-    ]
+    print(f"{counts['images']} images read in {seconds:.0f} s ({counts['images'] / seconds:.0f} a second)")
+    print(f"{counts['kept']} kept, {counts['kept_unchanged']} of them byte for byte")
+    same = f"{counts['duplicates_same_bytes']} of them the same file"
+    print(f"{counts['duplicates']} duplicates in {counts['groups']} groups, {same}")
+    print(f"{counts['unreadable']} unreadable, {counts['no_images']} no images")
     if report.labels:
-        lines.append(f"{len(report.labels)} label files could not go with their images")
+        print(f"{len(report.labels)} label files could not go with their images")
     if args.dry_run:
-        return "\n".join([*lines, "dry run: nothing was written"])
-    return "\n".join([*lines, f"look at {args.out / 'sheet.html'}; every file is in {args.out / 'report.json'}"])
-
-
-def _quality(text: str) -> int:
-    value = _cli.positive(text)
-    if value > 100:
-        raise argparse.ArgumentTypeError(f"{text} is more than 100")
-    return value
+        print("dry run: nothing was written")
+    else:
+        print(f"look at {args.out / 'sheet.html'}; every file is in {args.out / 'report.json'}")
+    return cli.EXIT_OK
 
 
 if __name__ == "__main__":

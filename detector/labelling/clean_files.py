@@ -1,37 +1,23 @@
-"""Which files are looked at, and what they are called afterwards."""
+"""Which files are cleaned, what they are called afterwards, and which label file belongs to which."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable
-from itertools import chain, count
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from detector.errors import OutputError, SourceError
-from detector.files import check_free
+from detector.data import voc
+from detector.errors import AnnotationError, SourceError
 from detector.media.images import IMAGE_SUFFIXES
+from detector.staging import numbered
 
-__all__ = [
-    "DUPLICATES",
-    "IMAGES",
-    "LABELS",
-    "UNREADABLE",
-    "UNUSED_LABELS",
-    "check_out",
-    "copy_file",
-    "find_files",
-    "new_names",
-]
+__all__ = ["find_files", "find_labels", "new_names", "scaled_label"]
 
-IMAGES, LABELS = "images", "annotations"
-DUPLICATES, UNREADABLE, UNUSED_LABELS = "aside/duplicates", "aside/unreadable", "aside/annotations"
-"""Below the output folder."""
-
-SUFFIXES = IMAGE_SUFFIXES | {".heic", ".heif", ".hif", ".avif", ".ico", ".tga", ".psd", ".pcx", ".webp", ".jp2", ".j2k"}
-STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8")
-JPEG_SUFFIXES = frozenset({".jpg", ".jpeg"})
+_SUFFIXES = IMAGE_SUFFIXES | {".heic", ".heif", ".hif", ".avif", ".ico", ".tga", ".psd", ".pcx", ".j2k"}
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8")
 
 
 def find_files(source: Path) -> tuple[list[str], list[str]]:
@@ -49,62 +35,93 @@ def find_files(source: Path) -> tuple[list[str], list[str]]:
     def refuse(error: OSError) -> None:
         raise SourceError(f"{error.filename}: cannot be read ({error.strerror}): check its permissions") from error
 
-    names = []
+    images: list[str] = []
+    others: list[str] = []
     for folder, folders, files in os.walk(source, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        paths = [Path(folder, name) for name in files if not name.startswith(".")]
-        names += [path.relative_to(source).as_posix() for path in paths if path.is_file()]
-    images = {name for name in names if _is_image(source / name)}
-    return sorted(images), sorted(set(names) - images)
+        for path in (Path(folder, name) for name in files if not name.startswith(".")):
+            if path.is_file():
+                (images if _is_image(path) else others).append(path.relative_to(source).as_posix())
+    return sorted(images), sorted(others)
 
 
 def _is_image(path: Path) -> bool:
-    if path.suffix.lower() in SUFFIXES:
+    if path.suffix.lower() in _SUFFIXES:
         return True
     try:
         with path.open("rb") as file:
-            return file.read(8).startswith(STARTS)
+            return file.read(8).startswith(_STARTS)
     except OSError:
         return False
 
 
 def new_names(names: Iterable[str]) -> dict[str, str]:
-    """The name of each file as a JPEG, all in one folder: that is what the other tools and LabelImg read.
+    """The name of each file as a JPEG, all in one folder: that is what the other commands and LabelImg read.
 
-    None differ only in case or suffix: they would share a label file.
+    None differ only in case or suffix, nor are two one name on some file system: they would share a label file.
 
     Args:
         names: relative names; of two that clash, the first keeps its name.
     """
+    given: dict[str, str] = {}
     taken: set[str] = set()
-    given = {}
     for name in names:
-        path = PurePosixPath(name)
-        suffix = path.suffix if path.suffix.lower() in JPEG_SUFFIXES else ".jpg"
-        candidates = chain([path.stem], (f"{path.stem}-{number}" for number in count(2)))
-        stem = next(stem for stem in candidates if _key(stem) not in taken)
-        taken.add(_key(stem))
-        given[name] = stem + suffix
+        suffix = Path(name).suffix if Path(name).suffix.lower() in {".jpg", ".jpeg"} else ".jpg"
+        for candidate in numbered(Path(Path(name).stem + suffix)):
+            key = unicodedata.normalize("NFC", candidate.stem).casefold()
+            if key not in taken:
+                taken.add(key)
+                given[name] = candidate.name
+                break
     return given
 
 
-def check_out(source: Path, out: Path) -> None:
-    """Make sure that writing ``out`` loses nothing.
+def find_labels(source: Path, images: Iterable[str], folder: Path | None) -> dict[str, Path]:
+    """The label file of each image that has one.
+
+    Args:
+        source: where the images are.
+        images: their names relative to ``source``.
+        folder: of label files, with the folders of ``source`` or flat; None looks beside each image.
+
+    Returns:
+        Image name to label file. Of images that share a stem, the one that the file names has it, or the first.
+    """
+    sharing: dict[Path, list[str]] = defaultdict(list)
+    for name in sorted(images):
+        label = PurePosixPath(name).with_suffix(".xml")
+        places = [source / label] if folder is None else [folder / label, folder / label.name]
+        for place in [place for place in places if place.is_file()][:1]:
+            sharing[place].append(name)
+    owners = {}
+    for place, names in sharing.items():
+        try:
+            stated = voc.read(place).filename if len(names) > 1 else ""
+        except AnnotationError:
+            stated = ""
+        owners[next((name for name in names if PurePosixPath(name).name == stated), names[0])] = place
+    return owners
+
+
+def scaled_label(label: Path, old_size: tuple[int, int], size: tuple[int, int]) -> bytes:
+    """The label file of an image that was scaled to another (width, height), or as it is if that is the old one.
 
     Raises:
-        OutputError: something is there, or it lies inside the source, which the next run would then clean too.
+        AnnotationError: the file cannot be read, or was made for an image of another size; the message is the reason.
     """
-    check_free(out, "--out")
-    if out.resolve().is_relative_to(source.resolve()):
-        raise OutputError(f"{out}: lies inside {source}: choose an --out beside it")
-
-
-def copy_file(source: Path, target: Path) -> None:
-    """Copy a file's bytes, and make the folder for it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-
-
-def _key(name: str) -> str:
-    """The same for names that are one on some file system."""
-    return unicodedata.normalize("NFC", name).casefold()
+    if old_size == size:
+        return label.read_bytes()
+    try:
+        annotation = voc.read(label)
+    except AnnotationError as error:
+        raise AnnotationError(str(error).removeprefix(f"{label}: ")) from error
+    if annotation.size != old_size:
+        stated = "no size" if annotation.size is None else "x".join(map(str, annotation.size))
+        had = "x".join(map(str, old_size))
+        raise AnnotationError(f"states {stated}, but the image had {had}: its boxes cannot be scaled")
+    across, down = size[0] / old_size[0], size[1] / old_size[1]
+    boxes = (
+        replace(box, xmin=box.xmin * across, xmax=box.xmax * across, ymin=box.ymin * down, ymax=box.ymax * down)
+        for box in annotation.boxes
+    )
+    return voc.to_bytes(replace(annotation, size=size, boxes=tuple(boxes)))

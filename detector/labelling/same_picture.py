@@ -16,129 +16,124 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MAX_DIFFERENT", "SIDE", "Difference", "Grey", "difference"]
+__all__ = ["Difference", "Grey", "Mask", "difference", "square"]
 
 Grey = npt.NDArray[np.uint8]
 """Grey uint8 (SIDE, SIDE): a picture squeezed into a square."""
 
-Matrix = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+Matrix = npt.NDArray[np.float32]
 
-SIDE = 256
-BLOCK = 16
-MAX_DIFFERENT = 0.05
+_SIDE = 256
+_BLOCK = 16
+_MAX_DIFFERENT = 0.05
 """Copies with a line of text or a logo reach 0.047; the closest two webcam frames in which the person moved, 0.074."""
 
-TOLERANCE = 0.07  # of the picture's contrast; a block differs if the error of its better pixels is more
-MAX_REST = 0.06
+_TOLERANCE = 0.07  # of the picture's contrast; a block differs if the error of its better pixels is more
+_MAX_REST = 0.06
 """Four of five blocks of a copy differ by at most 0.042 (in the same unit), whatever their edges; those of two shots of
 one pose, a second apart, by 0.068."""
-BETTER = 0.3  # the share of its pixels by which a block is judged: letters rarely cover more than the rest
-SPOT = 0.25  # of the contrast; a spot of 3 x 3 pixels that differ by more is seen
-SAME_EDGES = 0.6  # correlation of the gradients of two blocks
-LEAST_EDGES = 200.0  # mean squared gradient of a block whose edges are more than noise
-LOWEST_CONTRAST = 8.0  # grey levels; a nearly uniform picture would otherwise be compared by its noise
-LEAST_OVERLAP = 0.6  # of the blocks
-MAX_STRETCH = 0.25  # a copy is not cropped or squeezed by more
-COARSE, FINE = 64, 128  # sides at which pictures are aligned
-CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-4)
+_BETTER = 0.3  # the share of its pixels by which a block is judged: letters rarely cover more than the rest
+_SPOT = 0.25  # of the contrast; a spot of 3 x 3 pixels that differ by more is seen
+_SAME_EDGES = 0.6  # correlation of the gradients of two blocks
+_LEAST_EDGES = 200.0  # mean squared gradient of a block whose edges are more than noise
+_LOWEST_CONTRAST = 8.0  # grey levels; a nearly uniform picture would otherwise be compared by its noise
+_LEAST_OVERLAP = 0.6  # of the blocks
+_MAX_STRETCH = 0.25  # a copy is not cropped or squeezed by more
+_COARSE, _FINE = 64, 128  # sides at which pictures are aligned
+_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 50, 1e-4)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How two pictures differ where they lie on each other.
+    """How two pictures differ where one lies on the other.
 
     Args:
-        share: of the common area that differs, 0 to 1; 1.0 where the pictures do not fit.
-        spots: bool (SIDE, SIDE), where several pixels in one place of the first picture differ clearly: letters, or a
-            mask on a small face.
+        blocks: each block's error as a share of the contrast, (16, 16); NaN outside of the other picture.
+        rest: what four of five blocks differ by at most, also those with the same edges.
+        spots: (256, 256), where several pixels in one place of the first picture differ clearly: letters, or a mask on
+            a small face.
     """
 
-    share: float
+    blocks: Matrix
+    rest: float
     spots: Mask
+
+    @property
+    def share(self) -> float:
+        """The share of the common area that differs, 0 to 1; 1.0 where the pictures hardly overlap."""
+        inside = np.count_nonzero(~np.isnan(self.blocks))
+        return (
+            np.count_nonzero(self.blocks > _TOLERANCE) / inside if inside >= _LEAST_OVERLAP * self.blocks.size else 1.0
+        )
+
+    @property
+    def is_same(self) -> bool:
+        """Whether they are the same picture."""
+        return self.share <= _MAX_DIFFERENT and self.rest <= _MAX_REST
+
+
+def square(image: npt.NDArray[np.uint8]) -> Grey:
+    """A picture BGR (H, W, 3) for comparing."""
+    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+    return np.asarray(cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def difference(one: Grey, other: Grey) -> Difference:
     """The difference of two pictures after the best fit."""
-    best = _compare(one, other, None)
-    if best.share < 0.005:
-        return best.difference
-    coarse = _align(one, other, COARSE, np.eye(2, 3, dtype=np.float32), np.full((COARSE, COARSE), 255, np.uint8))
-    if coarse is None or np.abs(coarse[:, :2] - np.eye(2)).max() > MAX_STRETCH:
-        return best.difference
-    moved = _compare(one, other, coarse)
-    if 0 < moved.share < 0.5:  # align again by what agrees: a logo must not pull the rest
-        # OpenCV wants the mask of the other picture; the two nearly lie on each other, and blocks are large.
-        agrees = np.where(moved.blocks > TOLERANCE, 0, 255).astype(np.uint8)
-        mask = np.asarray(cv2.resize(agrees, (FINE, FINE), interpolation=cv2.INTER_NEAREST), np.uint8)
-        fine = _align(one, other, FINE, _at_side(coarse, COARSE, FINE), mask)
-        if fine is not None:
-            moved = min(moved, _compare(one, other, _at_side(fine, FINE, COARSE)), key=lambda fit: fit.share)
-    return min(best, moved, key=lambda fit: fit.share).difference
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """Each block's error as a share of the contrast, (SIDE / BLOCK, SIDE / BLOCK); NaN outside of the other picture.
-
-    ``rest`` is what four of five blocks differ by at most, also those with the same edges.
-    """
-
-    blocks: Matrix
-    spots: Mask
-    rest: float
-
-    @property
-    def share(self) -> float:
-        inside = np.count_nonzero(~np.isnan(self.blocks))
-        return np.count_nonzero(self.blocks > TOLERANCE) / inside if inside >= LEAST_OVERLAP * self.blocks.size else 1.0
-
-    @property
-    def difference(self) -> Difference:
-        return Difference(float(self.share) if self.rest <= MAX_REST else 1.0, self.spots)
-
-
-def _compare(one: Grey, other: Grey, warp: Matrix | None) -> _Fit:
-    """Lay ``other``, moved by ``warp``, over ``one``."""
-    mask = np.ones((SIDE, SIDE), np.bool_)
-    if warp is not None:
-        warp = _at_side(warp, COARSE, SIDE)
-        flags = cv2.WARP_INVERSE_MAP
-        full = np.full_like(other, 255)
-        inside = cv2.warpAffine(full, warp, (SIDE, SIDE), flags=cv2.INTER_NEAREST | flags)
-        mask = cv2.erode(inside, np.ones((5, 5), np.uint8)) > 0
-        other = np.asarray(cv2.warpAffine(other, warp, (SIDE, SIDE), flags=cv2.INTER_LINEAR | flags), np.uint8)
-    if np.count_nonzero(mask) < LEAST_OVERLAP * mask.size:
-        return _Fit(np.full((SIDE // BLOCK, SIDE // BLOCK), np.nan, np.float32), spots=mask, rest=1.0)
-    first, second = (np.asarray(cv2.GaussianBlur(picture, (3, 3), 0), np.uint8) for picture in (one, other))
-    # Both ways: a tone that was clipped away in one cannot be brought back, but it can be clipped in the other.
-    fits = [_fit(first, second, mask), _fit(second, first, mask)]
+    fits = [_compare(one, other, None)]
+    if fits[0].share >= 0.005:
+        coarse = _align(one, other, _COARSE, np.eye(2, 3, dtype=np.float32), np.full((_COARSE, _COARSE), 255, np.uint8))
+        if coarse is not None and np.abs(coarse[:, :2] - np.eye(2)).max() <= _MAX_STRETCH:
+            fits.append(_compare(one, other, _at_side(coarse, _COARSE, _SIDE)))
+            if 0 < fits[1].share < 0.5:  # align again by what agrees: a logo must not pull the rest
+                # OpenCV wants the mask of the other picture; the two nearly lie on each other, and blocks are large.
+                agrees = np.where(fits[1].blocks > _TOLERANCE, 0, 255).astype(np.uint8)
+                mask = np.asarray(cv2.resize(agrees, (_FINE, _FINE), interpolation=cv2.INTER_NEAREST), np.uint8)
+                fine = _align(one, other, _FINE, _at_side(coarse, _COARSE, _FINE), mask)
+                if fine is not None:
+                    fits.append(_compare(one, other, _at_side(fine, _FINE, _SIDE)))
     return min(fits, key=lambda fit: fit.share)
 
 
-def _fit(target: Grey, picture: Grey, mask: Mask) -> _Fit:
+def _compare(one: Grey, other: Grey, warp: Matrix | None) -> Difference:
+    """Lay ``other``, moved by ``warp``, over ``one``."""
+    mask = np.ones((_SIDE, _SIDE), np.bool_)
+    if warp is not None:
+        size, back = (_SIDE, _SIDE), cv2.WARP_INVERSE_MAP
+        inside = cv2.warpAffine(np.full_like(other, 255), warp, size, flags=cv2.INTER_NEAREST | back)
+        mask = cv2.erode(inside, np.ones((5, 5), np.uint8)) > 0
+        other = np.asarray(cv2.warpAffine(other, warp, size, flags=cv2.INTER_LINEAR | back), np.uint8)
+    if np.count_nonzero(mask) < _LEAST_OVERLAP * mask.size:
+        return Difference(np.full((_SIDE // _BLOCK, _SIDE // _BLOCK), np.nan, np.float32), rest=1.0, spots=mask)
+    first, second = (np.asarray(cv2.GaussianBlur(picture, (3, 3), 0), np.uint8) for picture in (one, other))
+    # Both ways: a tone that was clipped away in one cannot be brought back, but it can be clipped in the other.
+    return min(_fit(first, second, mask), _fit(second, first, mask), key=lambda fit: fit.share)
+
+
+def _fit(target: Grey, picture: Grey, mask: Mask) -> Difference:
     error = cv2.absdiff(target, cv2.LUT(picture, _tone_curve(picture, target, mask)))
-    shape = (SIDE // BLOCK, BLOCK, SIDE // BLOCK, BLOCK)
-    rank = int(BETTER * BLOCK**2)
+    shape = (_SIDE // _BLOCK, _BLOCK, _SIDE // _BLOCK, _BLOCK)
+    rank = int(_BETTER * _BLOCK**2)
     errors = np.partition(error.reshape(shape).swapaxes(1, 2).reshape(*shape[::2], -1), rank, axis=2)[..., rank]
     inside = mask.reshape(shape).mean(axis=(1, 3)) > 0.9
-    contrast = max(float(target[mask].std()), LOWEST_CONTRAST)
+    contrast = max(float(target[mask].std()), _LOWEST_CONTRAST)
     rest = float(np.quantile(errors[inside] / contrast, 0.8)) if inside.any() else 1.0
     blocks = np.where(inside, np.where(_same_edges(target, picture), 0, errors / contrast), np.nan)
-    clear = np.where(mask & (error > SPOT * contrast), 255, 0).astype(np.uint8)
+    clear = np.where(mask & (error > _SPOT * contrast), 255, 0).astype(np.uint8)
     spots = cv2.morphologyEx(clear, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
-    return _Fit(blocks.astype(np.float32), spots, rest)
+    return Difference(blocks.astype(np.float32), rest, spots)
 
 
 def _same_edges(one: Grey, other: Grey) -> Mask:
     """Which blocks have the same edges, whatever their brightness."""
     (x, y), (u, v) = ([cv2.Sobel(p, cv2.CV_32F, *axis, ksize=3) for axis in ((1, 0), (0, 1))] for p in (one, other))
-    size = (SIDE // BLOCK, SIDE // BLOCK)
+    size = (_SIDE // _BLOCK, _SIDE // _BLOCK)
     both, first, second = (
         cv2.resize(product, size, interpolation=cv2.INTER_AREA)  # the mean of each block
         for product in (x * u + y * v, x * x + y * y, u * u + v * v)
     )
-    return np.asarray((np.minimum(first, second) > LEAST_EDGES) & (both > SAME_EDGES * np.sqrt(first * second)))
+    return np.asarray((np.minimum(first, second) > _LEAST_EDGES) & (both > _SAME_EDGES * np.sqrt(first * second)))
 
 
 def _tone_curve(source: Grey, target: Grey, mask: Mask) -> Grey:
@@ -160,7 +155,7 @@ def _align(one: Grey, other: Grey, side: int, start: Matrix, mask: Grey) -> Matr
     """The affine map (2, 3) from pixels of ``one`` to those of ``other`` at this side; None if there is no good one."""
     small = [cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA) for picture in (one, other)]
     try:
-        _, warp = cv2.findTransformECC(small[0], small[1], start.copy(), cv2.MOTION_AFFINE, CRITERIA, mask, 5)
+        _, warp = cv2.findTransformECC(small[0], small[1], start.copy(), cv2.MOTION_AFFINE, _CRITERIA, mask, 5)
     except cv2.error:  # it does not converge, or one of the pictures is uniform
         return None
     return np.asarray(warp, np.float32)

@@ -2,7 +2,8 @@
 
 Stricter than :mod:`detector.media.images`, which decodes what can be shown: a decoder's mere warning (a JPEG with
 flipped bits, a PNG with a wrong checksum) is enough here to call a file damaged. And wider: HEIC, AVIF, CMYK,
-and what else Pillow reads.
+and what else Pillow reads. Pillow alone, even in strict mode, takes three of thirteen damaged files for whole ones: it
+does not hear what libjpeg-turbo warns of.
 """
 
 from __future__ import annotations
@@ -20,31 +21,22 @@ import simplejpeg
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from detector.errors import SourceError
-from detector.labelling.damage import is_shifted
-from detector.labelling.same_picture import SIDE, Grey
+from detector.labelling.jpeg_damage import is_shifted
 from detector.media import images
 from detector.media.image_header import ImageHeader, read_header
 
-__all__ = ["Picture", "read_bytes", "read_strictly"]
+__all__ = ["Picture", "read_picture", "read_strictly"]
 
 pillow_heif.register_heif_opener()
 
-MAX_BYTES = 2**29  # no camera makes larger files
-SIXTEEN_BITS = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})  # Pillow's modes; it would clip them to 8 bits
-BROKEN = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    OverflowError,
-    IndexError,
-    RuntimeError,
-    TypeError,
+_MAX_BYTES = 2**29  # no camera makes larger files
+_SIXTEEN_BITS = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})  # Pillow's modes; it would clip them to 8 bits
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, EOFError, struct.error, OverflowError, IndexError, RuntimeError, TypeError),
     Image.DecompressionBombError,
 )
 """What Pillow and its plug-ins raise on damaged files."""
-PADDING = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
+_PADDING = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 
 
 @dataclass(frozen=True)
@@ -52,6 +44,7 @@ class Picture:
     """A whole picture.
 
     Args:
+        data: the file.
         format: of the file, such as "jpeg" or "heif".
         image: BGR uint8 (H, W, 3), upright.
         old_size: (width, height) in pixels before it was scaled down.
@@ -59,6 +52,7 @@ class Picture:
             upright RGB JPEG already.
     """
 
+    data: bytes
     format: str
     image: images.Image
     old_size: tuple[int, int]
@@ -69,20 +63,35 @@ class Picture:
         """(width, height) in pixels."""
         return self.image.shape[1], self.image.shape[0]
 
-    def square(self) -> Grey:
-        """The picture for comparing, uint8 (SIDE, SIDE)."""
-        grey = cv2.cvtColor(self.image, cv2.COLOR_BGR2GRAY)
-        return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
-
-    def scaled(self, max_side: int) -> Picture:
-        """The picture with a longest side of at most ``max_side`` px."""
+    def scaled(self, max_side: int | None) -> Picture:
+        """The picture with a longest side of at most ``max_side`` px; None leaves it as it is."""
         longest = max(self.size)
-        if longest <= max_side:
+        if max_side is None or longest <= max_side:
             return self
         width, height = (max(1, round(side * max_side / longest)) for side in self.size)
         image = np.asarray(cv2.resize(self.image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-        changed = ", ".join(filter(None, [self.changed, f"scaled to {width}x{height}"]))
-        return replace(self, image=image, changed=changed)
+        return replace(
+            self, image=image, changed=", ".join(filter(None, [self.changed, f"scaled to {width}x{height}"]))
+        )
+
+    def as_jpeg(self) -> bytes:
+        """The picture as an upright RGB JPEG: the file's own bytes if these are one."""
+        return images.encode(self.image, ".jpg") if self.changed else self.data
+
+
+def read_picture(path: Path) -> Picture:
+    """Read a picture from a file.
+
+    Raises:
+        SourceError: it cannot be read, is too large, no picture, or a damaged one.
+    """
+    try:
+        length = path.stat().st_size
+        if length > _MAX_BYTES:
+            raise SourceError(f"{path}: the file has {length >> 20} MiB, which no picture has")
+        return read_strictly(path.read_bytes(), str(path))
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def read_strictly(data: bytes, name: str) -> Picture:
@@ -102,121 +111,30 @@ def read_strictly(data: bytes, name: str) -> Picture:
         raise SourceError(f"{name}: text, perhaps a web page, and no picture")
     if not header.complete:
         raise SourceError(f"{name}: cut short: the end of the file is missing")
-    return _read_jpeg(data, name, header) if header.format == "jpeg" else _read_other(data, name, header)
-
-
-def read_bytes(path: Path) -> bytes:
-    """The bytes of a file.
-
-    Raises:
-        SourceError: it cannot be read, or is too large.
-    """
+    is_jpeg = header.format == "jpeg"
     try:
-        length = path.stat().st_size
-        if length > MAX_BYTES:
-            raise SourceError(f"{path}: the file has {length >> 20} MiB, which no picture has")
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror})") from error
-
-
-def _read_jpeg(data: bytes, name: str, header: ImageHeader) -> Picture:
-    try:
-        height, width, space, subsampling = simplejpeg.decode_jpeg_header(data)
-        _check_size(name, width, height)
-        if space in {"CMYK", "YCCK"}:
-            _decode_strictly(data, name, "CMYK")
-            with Image.open(io.BytesIO(data)) as pillow:
-                return _picture(header.format, _convert(pillow), "CMYK to RGB")
-        image = _decode_strictly(data, name, "BGR")
-        if is_shifted(image, subsampling):
-            raise SourceError(f"{name}: a damaged JPEG (brightness or colour is wrong from a block on)")
-        if header.orientation == 1 and space != "Gray":
-            return _picture(header.format, image, "")
-        with Image.open(io.BytesIO(data)) as pillow:
-            changed = "turned upright" if header.orientation != 1 else "grey to RGB"
-            return _picture(header.format, _in_srgb(images.decode(data, name), pillow), changed)
-    except BROKEN as error:
-        raise SourceError(f"{name}: a damaged JPEG ({_reason(error)})") from error
-
-
-def _decode_strictly(data: bytes, name: str, space: str) -> images.Image:
-    """A JPEG's pixels (H, W, 3 or 4): libjpeg-turbo's warnings are errors.
-
-    Not an error is padding before the end, which some cameras write.
-    """
-    try:
-        return np.asarray(simplejpeg.decode_jpeg(data, space), np.uint8)
-    except ValueError as error:
-        padding = PADDING.search(str(error))
-        end = data.rfind(b"\xff\xd9")
-        if padding is None or len(set(data[end - int(padding[1]) : end])) != 1:
-            raise SourceError(f"{name}: a damaged JPEG ({_reason(error)})") from error
-        return np.asarray(simplejpeg.decode_jpeg(data, space, strict=False), np.uint8)
-
-
-def _read_other(data: bytes, name: str, header: ImageHeader) -> Picture:
-    try:
+        image = _whole_jpeg(data, name, header) if is_jpeg else None
+        if image is not None:
+            return _picture(data, header.format, image, "")
         with Image.open(io.BytesIO(data)) as pillow:
             _check_size(name, *pillow.size)
             pillow.verify()  # the checksums of a PNG, which decoding leaves unread
         with Image.open(io.BytesIO(data)) as pillow:
             pillow.load()
-            return _pixels(data, name, header, pillow)
-    except UnidentifiedImageError:  # such as 16-bit colours in TIFF
-        return _picture(header.format, images.decode(data, name), f"{header.format} to JPEG")
-    except BROKEN as error:
-        raise SourceError(f"{name}: a damaged picture ({_reason(error)})") from error
+            form = (pillow.format or header.format).lower()
+            changed = f"{pillow.mode} to RGB" if is_jpeg else f"{form} to JPEG"
+            if is_jpeg and header.orientation != 1:
+                changed = "turned upright"
+            return _picture(data, header.format if is_jpeg else form, _pixels(data, name, header, pillow), changed)
+    except _BROKEN as error:
+        if isinstance(error, UnidentifiedImageError) and not is_jpeg:  # such as 16-bit colours in TIFF
+            return _picture(data, header.format, images.decode(data, name), f"{header.format} to JPEG")
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise SourceError(f"{name}: a damaged {'JPEG' if is_jpeg else 'picture'} ({reason})") from error
 
 
-def _pixels(data: bytes, name: str, header: ImageHeader, pillow: Image.Image) -> Picture:
-    """The pixels of a file that Pillow has found whole."""
-    format_name = (pillow.format or header.format).lower()
-    changed = f"{format_name} to JPEG"
-    # OpenCV has no HEIC, no colour profiles, and in some versions no GIF; Pillow has no 16-bit colours.
-    if header.format not in {"heif", "gif"} and pillow.mode not in {"CMYK", "LAB"}:
-        try:
-            return _picture(format_name, _in_srgb(images.decode(data, name), pillow), changed)
-        except SourceError:
-            if pillow.mode in SIXTEEN_BITS:
-                raise
-    return _picture(format_name, _convert(pillow), changed)
-
-
-def _convert(pillow: Image.Image) -> images.Image:
-    """A Pillow image of any mode to BGR uint8 (H, W, 3): upright, on white, in sRGB."""
-    profile = pillow.info.get("icc_profile")
-    upright = ImageOps.exif_transpose(pillow)
-    if upright.mode in {"CMYK", "LAB"} and profile:
-        rgb = _profile_to_srgb(upright, profile)
-        if rgb is not None:
-            return _bgr(rgb)
-    if upright.has_transparency_data:
-        layer = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return _in_srgb(_bgr(upright.convert("RGB")), pillow)
-
-
-def _in_srgb(image: images.Image, pillow: Image.Image) -> images.Image:
-    """Colours of a phone or a camera with a wider range, as its profile says, to those of a screen."""
-    profile = pillow.info.get("icc_profile")
-    if not profile or b"sRGB" in profile[:512]:
-        return image
-    rgb = _profile_to_srgb(Image.fromarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)), profile)
-    return image if rgb is None else _bgr(rgb)
-
-
-def _profile_to_srgb(image: Image.Image, profile: bytes) -> Image.Image | None:
-    """None if the profile is damaged or for other channels: the pixels are then taken as they are."""
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        return ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-    except (ImageCms.PyCMSError, *BROKEN):
-        return None
-
-
-def _picture(format_name: str, image: images.Image, changed: str) -> Picture:
-    return Picture(format_name, image, (image.shape[1], image.shape[0]), changed)
+def _picture(data: bytes, form: str, image: images.Image, changed: str) -> Picture:
+    return Picture(data, form, image, (image.shape[1], image.shape[0]), changed)
 
 
 def _check_size(name: str, width: int, height: int) -> None:
@@ -224,9 +142,59 @@ def _check_size(name: str, width: int, height: int) -> None:
         raise SourceError(f"{name}: {width}x{height} pixels cannot be read")
 
 
-def _bgr(rgb: Image.Image) -> images.Image:
-    return np.asarray(cv2.cvtColor(np.asarray(rgb), cv2.COLOR_RGB2BGR), np.uint8)
+def _whole_jpeg(data: bytes, name: str, header: ImageHeader) -> images.Image | None:
+    """A JPEG's pixels BGR (H, W, 3); None where they are not upright, or grey, or CMYK.
+
+    libjpeg-turbo's warnings are errors, but for padding before the end, which some cameras write.
+
+    Raises:
+        ValueError: the JPEG is damaged.
+        SourceError: it is too large.
+    """
+    height, width, space, subsampling = simplejpeg.decode_jpeg_header(data)
+    _check_size(name, width, height)
+    wanted = "CMYK" if space in {"CMYK", "YCCK"} else "BGR"
+    try:
+        image = np.asarray(simplejpeg.decode_jpeg(data, wanted), np.uint8)
+    except ValueError as error:
+        padding = _PADDING.search(str(error))
+        end = data.rfind(b"\xff\xd9")
+        if padding is None or len(set(data[end - int(padding[1]) : end])) != 1:
+            raise
+        image = np.asarray(simplejpeg.decode_jpeg(data, wanted, strict=False), np.uint8)
+    if wanted == "BGR" and is_shifted(image, subsampling):
+        raise ValueError("brightness or colour is wrong from a block on")
+    return image if header.orientation == 1 and wanted == "BGR" and space != "Gray" else None
 
 
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+def _pixels(data: bytes, name: str, header: ImageHeader, pillow: Image.Image) -> images.Image:
+    """The pixels BGR uint8 (H, W, 3), upright and in sRGB, of a file that was found whole."""
+    # OpenCV has no HEIC, no colour profiles, and in some versions no GIF; Pillow has no 16-bit colours.
+    if header.format not in {"heif", "gif"} and pillow.mode not in {"CMYK", "LAB"}:
+        try:
+            return _in_srgb(Image.fromarray(images.decode(data, name)[..., ::-1]), pillow)
+        except SourceError:
+            if pillow.mode in _SIXTEEN_BITS:
+                raise
+    return _in_srgb(ImageOps.exif_transpose(pillow), pillow)
+
+
+def _in_srgb(upright: Image.Image, pillow: Image.Image) -> images.Image:
+    """An image of any mode as BGR (H, W, 3): on white, and in the colours of a screen, if a profile says which it has.
+
+    A profile that is damaged or for other channels is passed over.
+    """
+    if upright.has_transparency_data:
+        layer = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    profile = pillow.info.get("icc_profile")
+    if profile and b"sRGB" not in profile[:512]:
+        try:
+            mode = upright if upright.mode in {"CMYK", "LAB"} else upright.convert("RGB")
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            upright = (
+                ImageCms.profileToProfile(mode, source, ImageCms.createProfile("sRGB"), outputMode="RGB") or upright
+            )
+        except (ImageCms.PyCMSError, *_BROKEN):
+            pass
+    return np.asarray(cv2.cvtColor(np.asarray(upright.convert("RGB")), cv2.COLOR_RGB2BGR), np.uint8)
