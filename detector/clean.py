@@ -52,7 +52,7 @@ def _command(args: argparse.Namespace) -> int:
     try:
         from detector.labelling.cleaning import clean
     except ImportError as error:
-        raise MissingExtraError(error.name or "a package", "tools") from error
+        raise MissingExtraError(error.name or "a package", "labelling") from error
     began = time.monotonic()
     report = clean(
         args.source,

@@ -84,7 +84,7 @@ def _command(args: argparse.Namespace) -> int:
         from detector.labelling.collecting import collect, open_collection
         from detector.labelling.search import SearchEngine
     except ImportError as error:
-        raise MissingExtraError(error.name or "a package", "tools") from error
+        raise MissingExtraError(error.name or "a package", "labelling") from error
     listed = read_phrases(args.phrases or DEFAULT_PHRASES) if args.phrases or not args.phrase else []
     with (
         open_collection(args.out, dry_run=args.dry_run) as collection,

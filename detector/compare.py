@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from detector import cli
@@ -25,7 +22,7 @@ from detector.evaluation.comparison_page import write_comparison
 from detector.evaluation.contenders import Contender, find, open_contender
 from detector.evaluation.differences import most_different
 from detector.evaluation.figures import measure
-from detector.evaluation.timing import COUNTS, cut_faces, time_engines
+from detector.evaluation.timing import COUNTS, cut_faces, machine, time_engines
 from detector.files import refuse_existing, write_late
 from detector.scoring import MIN_SIDE
 
@@ -134,23 +131,9 @@ def run(args: argparse.Namespace, others: Opener = lambda _: []) -> int:
     else:
         print(table(compared))
     if args.out:
-        report = write_comparison(compared, _machine(args.threads), cli.progress_bar)
+        report = write_comparison(compared, machine(args.threads), cli.progress_bar)
         write_late(args.out, report.encode(), replace=args.overwrite)
     return say_what_is_missing(compared.unreadable)
-
-
-def _machine(threads: int | None) -> str:
-    """One line about this computer: processor, cores and versions."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    processor = models[0] if models else platform.processor() or platform.machine()
-    limit = f" ({threads} used)" if threads else ""
-    return (
-        f"{processor}, {cores} cores{limit}, {platform.system()}, Python {platform.python_version()}, "
-        f"onnxruntime {version('onnxruntime')}"
-    )
 
 
 def _ours(args: argparse.Namespace, stack: ExitStack) -> list[Contender]:

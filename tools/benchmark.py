@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from _benchmark.ratios import ROOT, Settings, machine
+import psutil
+
+from _benchmark.ratios import ROOT, Settings
 from detector import cli
 from detector.cli.flags import add_flags, positive
 from detector.engines import default_weights
 from detector.engines.session import available_threads
+from detector.evaluation.timing import machine
 
 PARTS = {
     "frame": "engine_speed.speed",
@@ -25,6 +28,7 @@ PARTS = {
     "stream": "stream_delay.stream_delay",
     "page": "demo_load.page",
 }
+PACKAGES = ("numpy", "opencv-python", "onnxruntime", "ultralytics", "torch", "supervision")
 NEED_DATA = ("parity", "labels", "train")
 
 EXAMPLES = """\
@@ -73,7 +77,8 @@ def _command(args: argparse.Namespace) -> int:
     values = {name: getattr(args, name) for name in Settings.__dataclass_fields__}
     settings = Settings(**{**values, "threads": args.threads or available_threads()})
     os.environ.setdefault("YOLO_OFFLINE", "true")
-    print(f"{machine()}\n\n| what | ours | theirs | ratio | wanted | met |\n|---|---|---|---|---|---|", flush=True)
+    print(f"{machine(settings.threads, PACKAGES)}, load {psutil.getloadavg()[0]:.1f} at the start")
+    print("\n| what | ours | theirs | ratio | wanted | met |\n|---|---|---|---|---|---|", flush=True)
     kept = True
     for part in args.parts or PARTS:
         if part in NEED_DATA and not args.data:

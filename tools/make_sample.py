@@ -26,9 +26,8 @@ from detector.cli.flags import add_flags
 from detector.data import voc
 from detector.detections import CLASSES
 from detector.errors import OutputError
-from detector.files import write_file
+from detector.files import make_folder, write_file
 from detector.media.images import Image, encode
-from detector.staging import temporary_folder
 
 GAP = 6  # px between the views of a picture that has several
 BACKDROP = (38, 34, 32)
@@ -49,18 +48,20 @@ def make_sample(out: Path, *, overwrite: bool = False) -> list[Path]:
         OutputError: a file exists with other contents, or cannot be written.
         MissingExtraError: scikit-image or matplotlib is missing.
     """
-    with temporary_folder() as temporary:
-        made = Path(temporary)
-        for name in ("images", "annotations"):
-            (made / name).mkdir()
-        for name, scene in SCENES.items():
-            picture, boxes = compose(name, scene)
-            (made / "images" / f"{name}.jpg").write_bytes(to_jpeg(picture, scene))
-            annotation = voc.Annotation(f"{name}.jpg", "images", scene.size, tuple(boxes), depth=1 if scene.grey else 3)
-            voc.write(made / "annotations" / f"{name}.xml", annotation)
-        rows = [f"{name}.jpg,{scene.split}" for name, scene in sorted(SCENES.items())]
-        (made / "split.csv").write_bytes("\n".join(["image,split", *rows, ""]).encode())
-        return _deliver(made, out, overwrite=overwrite)
+    rows = [f"{name}.jpg,{scene.split}" for name, scene in sorted(SCENES.items())]
+    files = {"split.csv": "\n".join(["image,split", *rows, ""]).encode()}
+    for name, scene in SCENES.items():
+        picture, boxes = compose(name, scene)
+        annotation = voc.Annotation(f"{name}.jpg", "images", scene.size, tuple(boxes), depth=1 if scene.grey else 3)
+        files[f"images/{name}.jpg"] = to_jpeg(picture, scene)
+        files[f"annotations/{name}.xml"] = voc.to_bytes(annotation)
+    for file, content in files.items():
+        path = out / file
+        if not overwrite and path.exists() and path.read_bytes() != content:
+            raise OutputError(f"{path}: exists with other contents: choose another --out or give --overwrite")
+    for folder in ("images", "annotations"):
+        make_folder(out / folder)
+    return [write_file(out / file, content, replace=True) for file, content in sorted(files.items())]
 
 
 def compose(name: str, scene: Scene) -> tuple[Image, list[voc.Box]]:
@@ -136,21 +137,6 @@ def to_jpeg(picture: Image, scene: Scene) -> bytes:
     # Exif: a big-endian TIFF header and one directory with one entry, Orientation (0x0112) as a 16-bit number.
     exif = b"Exif\0\0MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, scene.orientation, 0, 0)
     return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
-
-
-def _deliver(made: Path, out: Path, *, overwrite: bool) -> list[Path]:
-    """Move the finished sample to its place, unless something of the user's lies there."""
-    files = sorted(path.relative_to(made) for path in made.rglob("*") if path.is_file())
-    try:
-        for file in files:
-            if not overwrite and (out / file).exists() and (out / file).read_bytes() != (made / file).read_bytes():
-                raise OutputError(f"{out / file}: exists with other contents: choose another --out or give --overwrite")
-        for file in files:
-            (out / file).parent.mkdir(parents=True, exist_ok=True)
-            write_file(out / file, (made / file).read_bytes(), replace=True)
-    except OSError as error:
-        raise OutputError(f"{out}: cannot be written ({error.strerror}): choose another --out") from error
-    return [out / file for file in files]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

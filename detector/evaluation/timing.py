@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import chain, zip_longest
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,7 +23,7 @@ from detector.media import images
 from detector.media.images import Image
 from detector.scoring.examples import shorter_side
 
-__all__ = ["CANVAS", "COUNTS", "Timing", "canvas", "cut_faces", "time_engines"]
+__all__ = ["CANVAS", "COUNTS", "Timing", "canvas", "cut_faces", "machine", "time_engines"]
 
 CANVAS = (1280, 720)
 """(width, height) of the picture that all engines are timed on, px."""
@@ -49,6 +53,18 @@ class Timing:
     faces: int
     ms: tuple[float, ...]
     found: tuple[int, ...]
+
+
+def machine(threads: int | None = None, packages: Sequence[str] = ("onnxruntime",)) -> str:
+    """One line about this computer, whose times are its own: processor, cores, of which ``threads`` used, versions."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    processor = models[0] if models else platform.processor() or platform.machine()
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    limit = f" ({threads} used)" if threads else ""
+    return f"{processor}, {cores} cores{limit}, {platform.system()}, Python {platform.python_version()}, {versions}"
 
 
 def cut_faces(labelled: Sequence[Sample], most: int = max(COUNTS)) -> list[Image]:

@@ -25,8 +25,8 @@ from detector.data import voc
 from detector.media import images
 from tests.media.makers import jpeg
 
-pytest.importorskip("simplejpeg", reason="the extra tools is not installed")
-pillow_heif = pytest.importorskip("pillow_heif", reason="the extra tools is not installed")
+pytest.importorskip("simplejpeg", reason="the extra labelling is not installed")
+pillow_heif = pytest.importorskip("pillow_heif", reason="the extra labelling is not installed")
 from PIL import Image, features  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -25,7 +25,7 @@ import pytest
 from detector import collect
 
 trustme = pytest.importorskip("trustme", reason="the played search engines need TLS certificates")
-pytest.importorskip("icrawler", reason="the extra tools is not installed")
+pytest.importorskip("icrawler", reason="the extra labelling is not installed")
 
 ROOT = Path(__file__).resolve().parents[2]
 PHOTOS = [path.read_bytes() for path in sorted((ROOT / "data" / "images").glob("*.jpg"))]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +15,6 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("numpy", "opencv-python", "onnxruntime", "ultralytics", "torch", "supervision")
 POLL_S = 0.005
 PAUSE_S = 0.1
 BLOCK, WARM_UP = 12, 2
@@ -115,17 +111,3 @@ def run_process(command: Sequence[str | Path], cwd: Path) -> tuple[float, float]
             said.seek(0)
             raise RuntimeError(f"{' '.join(words)} failed: {said.read()[-500:].decode(errors='replace')}")
     return seconds, peak / 1e6
-
-
-def machine() -> str:
-    """One paragraph: processor, cores, load, system and versions."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
-    return (
-        f"{names[0] if names else platform.machine()}, {cores} cores, load {psutil.getloadavg()[0]:.1f} at the start, "
-        f"{psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.system()}; "
-        f"Python {sys.version.split()[0]}, {versions}"
-    )
