@@ -138,7 +138,7 @@ def test_confusion_counts_every_face_and_every_false_alarm_once() -> None:
     )  # fmt: skip
     confusion = at(0.5, Example(truth, found))
     assert confusion.counts == ((1, 0, 1), (1, 0, 1), (1, 1, 0))
-    assert (confusion.support("with_mask"), confusion.support("without_mask")) == (2, 2)
+    assert (confusion.words("with_mask").faces, confusion.words("without_mask").faces) == (2, 2)
     assert (confusion.precision("with_mask"), confusion.recall("with_mask")) == (pytest.approx(1 / 3), 0.5)
     assert confusion.f1("with_mask") == pytest.approx(0.4)
     assert (confusion.precision("without_mask"), confusion.f1("without_mask")) == (0, 0)
@@ -272,7 +272,7 @@ def test_counts_agree_with_cocos_own_where_classes_play_no_part(seed: int) -> No
     confusion = at(0.0, *same)
     end = sum(value > 0 for value in masked.curve) / 101  # COCO's precision is 0 past the last recall
     assert confusion.recall("with_mask") == pytest.approx(end, abs=0.011)
-    assert confusion.support("with_mask") == masked.support
+    assert confusion.words("with_mask").faces == masked.support
 
 
 def shown(confidence: np.ndarray, class_id: np.ndarray, right: np.ndarray) -> Matches:

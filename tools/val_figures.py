@@ -52,7 +52,7 @@ def table(sets: Sequence[Figures]) -> str:
     for one in sets:
         for c in one.scores:
             by_size = [f"{number(c.ap50_by_size[size])} ({c.support_by_size[size]})" for size in FACE_SIZES]
-            words = word_cells(one.chosen, one.chosen.overall, c.name)
+            words = word_cells(one.chosen.overall, c.name)
             rows.append([one.name, c.name, str(c.support), number(c.ap50), number(c.ap50_95), *by_size, *words])
     return markdown(rows)
 

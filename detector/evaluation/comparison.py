@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detector.data.sample import Sample
@@ -69,29 +69,25 @@ class Row:
 def table_rows(comparison: Comparison) -> list[Row]:
     """The rows: average precision, what is said at the threshold, and time; all of one word per face."""
     figures, at = comparison.figures, f"at {comparison.thresholds}"
-    words = [f.chosen.overall.words() for f in figures]
+    overall = [f.chosen.overall for f in figures]
+    shares = [at.words().shares for at in overall]
     rows = [
         _row(f"AP50 `{name}` ({figures[0].scores[index].support} faces)", [f.scores[index].ap50 for f in figures])
         for index, name in enumerate(CLASSES)
     ]
     rows += [
         _row("AP50, mean", [f.ap50 for f in figures]),
-        _row(f"right word {at}, of all faces", [one.shares["right"] for one in words]),
-        _row(f"wrong word {at}, of all faces", [one.shares["wrong"] for one in words], lowest=True),
-        _row(f"missed {at}", [one.shares["missed"] for one in words], lowest=True),
-        _row(
-            f"false boxes per 100 images {at}",
-            [f.chosen.false_per_100(one) for f, one in zip(figures, words, strict=True)],
-            _one_decimal,
-            lowest=True,
-        ),
-        _row(f"masked faces found {at} (recall)", [f.chosen.overall.recall("with_mask") for f in figures]),
+        _row(f"right word {at}, of all faces", [each["right"] for each in shares]),
+        _row(f"wrong word {at}, of all faces", [each["wrong"] for each in shares], lowest=True),
+        _row(f"missed {at}", [each["missed"] for each in shares], lowest=True),
+        _row(f"false boxes per 100 images {at}", [each.false_per_100() for each in overall], lowest=True, decimals=1),
+        _row(f"masked faces found {at} (recall)", [each.recall("with_mask") for each in overall]),
         _best_word(figures),
     ]
     for timing in comparison.timings:
         if timing.faces in TIMED:
             label = f"ms at {timing.faces} face{'' if timing.faces == 1 else 's'}, {CANVAS[0]}x{CANVAS[1]}"
-            rows.append(_row(label, timing.ms, _one_decimal, lowest=True))
+            rows.append(_row(label, timing.ms, lowest=True, decimals=1))
     return rows
 
 
@@ -104,14 +100,12 @@ def table(comparison: Comparison) -> str:
     return text.markdown([("", *comparison.names), *rows])
 
 
-def _row(
-    label: str, values: Sequence[float], write: Callable[[float], str] = text.number, *, lowest: bool = False
-) -> Row:
-    cells = tuple(text.UNDEFINED if math.isnan(value) else write(value) for value in values)
+def _row(label: str, values: Sequence[float], *, lowest: bool = False, decimals: int = 3) -> Row:
+    cells = tuple(text.number(value, decimals) for value in values)
     known = [value for value in values if not math.isnan(value)]
     if len(set(cells)) == 1:
         return Row(label, cells, (False,) * len(cells))
-    best = write(min(known) if lowest else max(known))
+    best = text.number(min(known) if lowest else max(known), decimals)
     return Row(label, cells, tuple(cell == best for cell in cells))
 
 
@@ -121,7 +115,3 @@ def _best_word(figures: Sequence[Figures]) -> Row:
     row = _row("right word at the engine's best threshold", shares)
     at = (f" (at\N{NO-BREAK SPACE}{f.best.threshold:g})" if f.best else "" for f in figures)
     return Row(row.label, tuple(map("".join, zip(row.cells, at, strict=True))), row.best)
-
-
-def _one_decimal(value: float) -> str:
-    return f"{value:.1f}"

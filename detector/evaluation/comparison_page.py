@@ -81,7 +81,7 @@ def _recall_chart(comparison: Comparison) -> Chart:
         for figures in comparison.figures
     }
     sizes = enumerate(comparison.figures[0].chosen.by_size.items())
-    ticks = {float(i): f"{size} ({one.support('with_mask')})" for i, (size, one) in sizes}
+    ticks = {float(i): f"{size} ({one.words('with_mask').faces})" for i, (size, one) in sizes}
     return Chart(
         "Masked faces found, by size", "shorter side in px (masked faces)", "masked faces found", lines, ticks, top=1
     )

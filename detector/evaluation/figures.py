@@ -16,7 +16,6 @@ from detector.scoring import (
     Confusion,
     Example,
     Matches,
-    Words,
     best_threshold,
     calibration_error,
     count,
@@ -32,7 +31,6 @@ __all__ = ["At", "Figures", "by_set", "measure"]
 class At:
     """What happens at one threshold, in all and for faces of each of ``FACE_SIZES``."""
 
-    images: int
     overall: Confusion
     by_size: dict[str, Confusion]
 
@@ -41,43 +39,19 @@ class At:
         """Detections that are at least this sure were counted."""
         return self.overall.threshold
 
-    def false_per_100(self, words: Words) -> float:
-        """False boxes in 100 images."""
-        return 100 * words.false / self.images
-
     def content(self) -> dict[str, object]:
         """All counts and what follows from them, ready for JSON; what is not defined is null."""
         return {
             "threshold": self.threshold,
-            "all": self._words(self.overall.words()),
+            "all": _words(self.overall),
             "mean_f1": _plain(self.overall.mean_f1),
             "confusion": {
                 "rows": [*CLASSES, "no face there"],
                 "columns": [*CLASSES, "not found"],
                 "counts": self.overall.counts,
             },
-            "classes": self._classes(self.overall),
-            "by_size": {size: self._classes(confusion) for size, confusion in self.by_size.items()},
-        }
-
-    def _classes(self, confusion: Confusion) -> dict[str, dict[str, float | int | None]]:
-        return {
-            name: {
-                "support": confusion.support(name),
-                "precision": _plain(confusion.precision(name)),
-                "recall": _plain(confusion.recall(name)),
-                "f1": _plain(confusion.f1(name)),
-                **self._words(confusion.words(name)),
-            }
-            for name in CLASSES
-        }
-
-    def _words(self, words: Words) -> dict[str, float | int | None]:
-        return {
-            "faces": words.faces,
-            **{name: _plain(share) for name, share in words.shares.items()},
-            "false_per_100_images": _plain(self.false_per_100(words)),
-            "right_less_wrong_less_false": words.balance,
+            "classes": _classes(self.overall),
+            "by_size": {size: _classes(confusion) for size, confusion in self.by_size.items()},
         }
 
 
@@ -148,8 +122,8 @@ def measure(name: str, examples: Sequence[Example], *, conf: float, min_side: fl
         name,
         len(examples),
         score(examples, min_side=min_side),
-        _at(matches, conf, len(examples)),
-        None if best is None else _at(matches, best, len(examples)),
+        _at(matches, conf),
+        None if best is None else _at(matches, best),
         reliability(matches, conf),
         matches,
     )
@@ -163,9 +137,32 @@ def by_set(
     return [measured(name, [e for own, e in pairs if own == name]) for name in sorted({name for name, _ in pairs})]
 
 
-def _at(matches: Matches, threshold: float, images: int) -> At:
+def _at(matches: Matches, threshold: float) -> At:
     sizes = {size: count(matches.within(*limits), threshold) for size, limits in FACE_SIZES.items()}
-    return At(images, count(matches, threshold), sizes)
+    return At(count(matches, threshold), sizes)
+
+
+def _classes(confusion: Confusion) -> dict[str, dict[str, float | int | None]]:
+    return {
+        name: {
+            "support": confusion.words(name).faces,
+            "precision": _plain(confusion.precision(name)),
+            "recall": _plain(confusion.recall(name)),
+            "f1": _plain(confusion.f1(name)),
+            **_words(confusion, name),
+        }
+        for name in CLASSES
+    }
+
+
+def _words(confusion: Confusion, *names: str) -> dict[str, float | int | None]:
+    words = confusion.words(*names)
+    return {
+        "faces": words.faces,
+        **{name: _plain(share) for name, share in words.shares.items()},
+        "false_per_100_images": _plain(confusion.false_per_100(*names)),
+        "right_less_wrong_less_false": words.balance,
+    }
 
 
 def _plain(value: float) -> float | None:

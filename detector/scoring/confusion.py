@@ -44,61 +44,60 @@ class Words:
     @property
     def shares(self) -> dict[str, float]:
         """Of the faces the share that is right, wrong and missed, and of those found the share that is wrong."""
-        found = self.right + self.wrong
         shares = {name: _share(getattr(self, name), self.faces) for name in ("right", "wrong", "missed")}
-        return shares | {"wrong_of_found": _share(self.wrong, found)}
+        return shares | {"wrong_of_found": _share(self.wrong, self.right + self.wrong)}
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts of faces, and the figures that follow from them.
+    """Counts of faces, and the figures that follow from them; NaN where one would divide by zero.
 
     A detection counts for its class only if it lies on a face of that class, so precision, recall and the table always
     agree with each other.
 
     Args:
         threshold: detections that are at least this sure were counted.
+        images: in so many images.
         counts: three rows of three: labelled ``with_mask``, labelled ``without_mask``, no face there; found as
             ``with_mask``, found as ``without_mask``, not found.
     """
 
     threshold: float
+    images: int
     counts: tuple[tuple[int, ...], ...]
 
     def words(self, *names: str) -> Words:
         """What became of the faces of these classes, of all by default; false are the boxes that say their names."""
         chosen = [CLASSES.index(name) for name in names or CLASSES]
-        right, all_found = (sum(self.counts[i][i] for i in chosen), sum(sum(self.counts[i][:2]) for i in chosen))
+        right, found = sum(self.counts[i][i] for i in chosen), sum(sum(self.counts[i][:2]) for i in chosen)
         missed, false = sum(self.counts[i][2] for i in chosen), sum(self.counts[2][i] for i in chosen)
-        return Words(right, all_found - right, missed, false)
+        return Words(right, found - right, missed, false)
 
-    def support(self, name: str) -> int:
-        """Labelled faces of the class."""
-        return sum(self.counts[CLASSES.index(name)])
+    def false_per_100(self, *names: str) -> float:
+        """False boxes of these classes, of all by default, in 100 images."""
+        return _share(100 * self.words(*names).false, self.images)
 
     def precision(self, name: str) -> float:
-        """Share of the detections of the class that are right; NaN where there is none."""
-        index = CLASSES.index(name)
-        return _share(self.counts[index][index], sum(row[index] for row in self.counts))
+        """Share of the detections of the class that are right."""
+        return _share(self.words(name).right, self._found_as(name))
 
     def recall(self, name: str) -> float:
-        """Share of the labelled faces of the class that were found as such; NaN where there is none."""
-        index = CLASSES.index(name)
-        return _share(self.counts[index][index], self.support(name))
+        """Share of the labelled faces of the class that were found as such."""
+        return self.words(name).shares["right"]
 
     def f1(self, name: str) -> float:
         """Harmonic mean of precision and recall; NaN where no face of the class is labelled."""
-        if not self.support(name):
-            return math.nan
-        index = CLASSES.index(name)
-        found = sum(row[index] for row in self.counts)
-        return 2 * self.counts[index][index] / (found + self.support(name))
+        words = self.words(name)
+        return _share(2 * words.right, self._found_as(name) + words.faces) if words.faces else math.nan
 
     @property
     def mean_f1(self) -> float:
-        """Mean of F1 over the classes that have labelled faces; NaN where none has."""
-        values = [self.f1(name) for name in CLASSES if self.support(name)]
-        return sum(values) / len(values) if values else math.nan
+        """Mean of F1 over the classes that have labelled faces."""
+        values = [self.f1(name) for name in CLASSES if self.words(name).faces]
+        return _share(sum(values), len(values))
+
+    def _found_as(self, name: str) -> int:
+        return sum(row[CLASSES.index(name)] for row in self.counts)
 
 
 def count(matches: Matches, threshold: float) -> Confusion:
@@ -106,7 +105,7 @@ def count(matches: Matches, threshold: float) -> Confusion:
     counts = np.zeros((3, 3), np.int64)
     np.add.at(counts, (matches.truth, np.where(matches.confidence >= threshold, matches.found, 2)), 1)
     counts[2, :2] = np.bincount(matches.false[matches.false_confidence >= threshold], minlength=2)
-    return Confusion(threshold, tuple(map(tuple, counts.tolist())))
+    return Confusion(threshold, matches.images, tuple(map(tuple, counts.tolist())))
 
 
 def best_threshold(matches: Matches) -> float | None:
@@ -122,5 +121,5 @@ def best_threshold(matches: Matches) -> float | None:
     return THRESHOLDS[int(best[len(best) // 2])]
 
 
-def _share(part: int, whole: int) -> float:
+def _share(part: float, whole: int) -> float:
     return part / whole if whole else math.nan

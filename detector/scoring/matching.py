@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,7 @@ class Matches:
         false: int64 (F,) class of each detection without a face.
         false_confidence: float32 (F,).
         false_side: float32 (F,) the detection's own shorter side, px.
+        images: how many images there were.
     """
 
     truth: Ints
@@ -42,15 +44,17 @@ class Matches:
     false: Ints
     false_confidence: Floats
     false_side: Floats
+    images: int = 1
 
     def within(self, low: float, high: float) -> Matches:
         """Those whose shorter side is at least ``low`` and under ``high`` px; a detection on a face has its size."""
         faces = (self.side >= low) & (self.side < high)
         alarms = (self.false_side >= low) & (self.false_side < high)
         return Matches(
-            self.truth[faces], self.found[faces], self.confidence[faces], self.side[faces],
-            self.false[alarms], self.false_confidence[alarms], self.false_side[alarms],
-        )  # fmt: skip
+            **{name: getattr(self, name)[faces] for name in ("truth", "found", "confidence", "side")},
+            **{name: getattr(self, name)[alarms] for name in ("false", "false_confidence", "false_side")},
+            images=self.images,
+        )
 
 
 def match(examples: Iterable[Example], *, min_side: float = MIN_SIDE) -> Matches:
@@ -66,7 +70,9 @@ def match(examples: Iterable[Example], *, min_side: float = MIN_SIDE) -> Matches
     """
     nothing = Example(Detections.empty(), Detections.empty())  # so that there is something to join
     parts = [_match(example, min_side) for example in (nothing, *examples)]
-    return Matches(*(np.concatenate(column) for column in zip(*(vars(part).values() for part in parts), strict=True)))
+    *columns, images = zip(*(vars(part).values() for part in parts), strict=True)
+    arrays: list[Any] = [np.concatenate(column) for column in columns]
+    return replace(Matches(*arrays), images=sum(images) - 1)
 
 
 def _match(example: Example, min_side: float) -> Matches:
