@@ -17,10 +17,9 @@ from detector.data.sample import Sample
 from detector.engines import load_engine
 from detector.errors import ModelError
 from detector.evaluation.charts import LINES
-from detector.evaluation.comparison import Comparison, table
+from detector.evaluation.comparison import Comparison, most_different, table
 from detector.evaluation.comparison_page import write_comparison
 from detector.evaluation.contenders import Contender, find, open_contender
-from detector.evaluation.differences import most_different
 from detector.evaluation.figures import measure
 from detector.evaluation.timing import COUNTS, cut_faces, machine, time_engines
 from detector.files import refuse_existing, write_late

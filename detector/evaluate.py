@@ -16,12 +16,11 @@ from detector.cli.image_flags import add_image_flags, load_scored_images, say_wh
 from detector.engines import default_weights
 from detector.errors import ModelError, OutputError
 from detector.evaluation import text
-from detector.evaluation.calibrate import calibrate, import_onnx
 from detector.evaluation.charts import chart_file, precision_recall_chart, reliability_chart
 from detector.evaluation.contenders import find, open_contender
 from detector.evaluation.figures import by_set, measure
 from detector.files import make_folder, refuse_existing, write_late
-from detector.scoring import SAME_FACE_IOU, export_coco
+from detector.scoring import SAME_FACE_IOU, calibrate, export_coco, import_onnx
 
 __all__ = ["main"]
 

@@ -21,10 +21,9 @@ from detector.data.loading import load_voc
 from detector.data.sample import Sample
 from detector.detections import CLASSES, Detections
 from detector.engines import load_engine
-from detector.evaluation.comparison import Comparison, table, table_rows
+from detector.evaluation.comparison import Comparison, most_different, table, table_rows
 from detector.evaluation.comparison_page import write_comparison
 from detector.evaluation.contenders import Contender, Findings, open_contender
-from detector.evaluation.differences import most_different
 from detector.evaluation.timing import CANVAS, canvas, cut_faces, time_engines
 from detector.media import images
 from detector.scoring import Example, Words

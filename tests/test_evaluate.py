@@ -23,11 +23,11 @@ from detector.data.regions import Regions
 from detector.data.report import Report
 from detector.engines import SingleStage, load_engine
 from detector.errors import AnnotationError
-from detector.evaluation.calibrate import uncalibrated
 from detector.evaluation.charts import Chart, chart_file, draw_chart
 from detector.evaluation.contenders import Contender, find
 from detector.media import images
 from detector.scoring import one_class
+from detector.scoring.calibration import uncalibrated
 
 from .engines.networks import make_classifier, make_network, make_ssd, raw_head
 

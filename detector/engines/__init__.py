@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from detector.defaults import DEFAULT_CONF, DEFAULT_IOU, ENGINES
-from detector.engines.engine import Engine
+from detector.engines.image_network import Engine
 from detector.engines.single_stage import SingleStage
 from detector.engines.weights import CLASSIFIER_WEIGHTS, DEFAULT_WEIGHTS, default_weights, existing
 from detector.errors import ModelError

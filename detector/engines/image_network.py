@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -10,16 +11,36 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from detector.engines.engine import Image, image_shape
+from detector.detections import Detections
 from detector.engines.letterbox import InputBuffer, Letterbox
 from detector.engines.metadata import MAX_SIDE
-from detector.engines.session import OnnxSession
+from detector.engines.session import Closing, OnnxSession
 from detector.errors import ModelError
 
-__all__ = ["ImageNetwork", "Outputs"]
+__all__ = ["Engine", "Image", "ImageNetwork", "Outputs", "image_shape"]
+
+Image = npt.NDArray[np.uint8]
+"""BGR (H, W, 3)."""
 
 Outputs = list[npt.NDArray[Any]]
 """A network's outputs for one image, in the file's order, without the batch axis."""
+
+
+class Engine(Closing):
+    """What run, evaluate and the demo need of an engine. Many threads may share it.
+
+    ``conf`` is the least confidence of a face that is returned, 0 to 1; it may be changed between calls.
+    """
+
+    conf: float
+
+    @abstractmethod
+    def __call__(self, image: Image) -> Detections:
+        """The faces in one BGR uint8 (H, W, 3) image, the surest first."""
+
+    @abstractmethod
+    def batch(self, images: Sequence[Image]) -> list[Detections]:
+        """The faces in several images."""
 
 
 class ImageNetwork:
@@ -85,3 +106,14 @@ class ImageNetwork:
 
     def _run(self, tensor: npt.NDArray[np.float32]) -> Outputs:
         return self.session(tensor.astype(self.session.dtype, copy=False))
+
+
+def image_shape(image: Image) -> tuple[int, int]:
+    """(height, width) of a BGR uint8 (H, W, 3) image.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"expected a BGR uint8 (H, W, 3) image, got {image.dtype} {image.shape}")
+    return image.shape[0], image.shape[1]

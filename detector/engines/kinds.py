@@ -66,57 +66,36 @@ def expect(session: OnnxSession, wanted: Kind) -> None:
     if found and found is not wanted:
         flags = found.flags.format(session.source)
         raise ModelError(f"{session.source}: this is {found.title}, not {wanted.title}: use {flags}")
-    check = {
-        Kind.SINGLE_STAGE: _single_stage_misfit,
-        Kind.CLASSIFIER: _classifier_misfit,
-        Kind.SSD: _ssd_misfit,
-        Kind.RES10: _res10_misfit,
-    }[wanted]
-    misfit = check(session)
+    misfit = _misfit(session, wanted)
     if misfit:
         raise ModelError(f"{session.source}: {misfit}: {wanted.remedy}")
 
 
-def _single_stage_misfit(session: OnnxSession) -> str | None:
-    names, shapes = session.metadata.names, list(session.shapes.values())
-    if sorted(names) != sorted(CLASSES):
-        return f"its classes are {', '.join(names) or 'none'}, not {' and '.join(CLASSES)}"
-    axis, length, head = (2, 6, "an end-to-end") if session.metadata.end2end else (1, 4 + len(names), "a raw")
-    if len(shapes) != 1 or len(shapes[0]) != 3 or shapes[0][axis] != length:
-        return f"its output {shapes[0]} does not fit {head} head of {len(names)} classes"
-    return _image_misfit(session)
-
-
-def _classifier_misfit(session: OnnxSession) -> str | None:
-    names, shapes, sides = session.metadata.names, list(session.shapes.values()), session.input.shape
-    if sorted(names) not in (sorted(CLASSES), sorted((*CLASSES, BACKGROUND))):
-        return f"its classes are {', '.join(names) or 'none'}, not {' and '.join(CLASSES)} (and perhaps {BACKGROUND})"
-    shape = shapes[0]
-    if len(shapes) != 1 or len(shape) != 2 or shape[1] not in (len(names), None) or isinstance(shape[0], int):
-        return f"its output {shape} is not (batch, {len(names)}) with a free batch"
-    if len(sides) != 4 or sides[1] != 3 or sides[2] != sides[3]:
-        return f"its input is {sides}, not (batch, 3, side, side): not a classifier"
-    return None
-
-
-def _ssd_misfit(session: OnnxSession) -> str | None:
-    boxes, scores = (session.shapes.get(name, []) for name in ("boxes", "scores"))
-    if session.metadata.names != ("face",) or len(boxes) != 3 or boxes[2] != 4 or len(scores) != 2:
-        return "not a face finder with one class, face, and outputs boxes (batch, N, 4) and scores (batch, N)"
-    return _image_misfit(session)
-
-
-def _res10_misfit(session: OnnxSession) -> str | None:
-    if kind_of(session) is not Kind.RES10:
-        return (
-            "not OpenCV's res10 network: its ONNX form has the input data (1, 3, 300, 300) and the outputs boxes and "
-            "scores"
-        )
-    return None
-
-
-def _image_misfit(session: OnnxSession) -> str | None:
-    shape = session.input.shape
-    if len(shape) != 4 or shape[1] != 3:
-        return f"its input is {shape}, not (batch, 3, height, width): not a detector"
+def _misfit(session: OnnxSession, wanted: Kind) -> str | None:
+    """What is not as a network of this kind has it: its classes, then its outputs, then its input."""
+    names, sides, outputs = session.metadata.names, session.input.shape, list(session.shapes.values())
+    shape, said = outputs[0], f"its classes are {', '.join(names) or 'none'}, not {' and '.join(CLASSES)}"
+    if wanted is Kind.RES10:
+        known = "its ONNX form has the input data (1, 3, 300, 300) and the outputs boxes and scores"
+        return None if kind_of(session) is Kind.RES10 else f"not OpenCV's res10 network: {known}"
+    if wanted is Kind.CLASSIFIER:
+        if sorted(names) not in (sorted(CLASSES), sorted((*CLASSES, BACKGROUND))):
+            return f"{said} (and perhaps {BACKGROUND})"
+        if len(outputs) != 1 or len(shape) != 2 or shape[1] not in (len(names), None) or isinstance(shape[0], int):
+            return f"its output {shape} is not (batch, {len(names)}) with a free batch"
+        if len(sides) != 4 or sides[1] != 3 or sides[2] != sides[3]:
+            return f"its input is {sides}, not (batch, 3, side, side): not a classifier"
+        return None
+    if wanted is Kind.SSD:
+        boxes, scores = (session.shapes.get(name, []) for name in ("boxes", "scores"))
+        if names != ("face",) or len(boxes) != 3 or boxes[2] != 4 or len(scores) != 2:
+            return "not a face finder with one class, face, and outputs boxes (batch, N, 4) and scores (batch, N)"
+    else:
+        if sorted(names) != sorted(CLASSES):
+            return said
+        axis, length, head = (2, 6, "an end-to-end") if session.metadata.end2end else (1, 4 + len(names), "a raw")
+        if len(outputs) != 1 or len(shape) != 3 or shape[axis] != length:
+            return f"its output {shape} does not fit {head} head of {len(names)} classes"
+    if len(sides) != 4 or sides[1] != 3:
+        return f"its input is {sides}, not (batch, 3, height, width): not a detector"
     return None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,11 +18,10 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime as ort
 
-from detector.engines.engine import Closing
 from detector.engines.metadata import MAX_SIDE, ModelMetadata
 from detector.errors import ModelError, ProviderError
 
-__all__ = ["OnnxSession", "available_threads"]
+__all__ = ["Closing", "OnnxSession", "available_threads"]
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,23 @@ AUTO_ORDER = ("cuda", "directml", "cpu")
 
 PACKAGES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml", "openvino": "onnxruntime-openvino"}
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
+
+Own = TypeVar("Own", bound="Closing")
+
+
+class Closing(ABC):
+    """What holds a network and is closed at the end of a ``with``."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the network's memory."""
+
+    def __enter__(self: Own) -> Own:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ import numpy.typing as npt
 from detector.boxes import MAX_DETECTIONS, suppress
 from detector.defaults import DEFAULT_IOU
 from detector.detections import CLASSES, Detections
-from detector.engines.engine import Engine, Image
-from detector.engines.image_network import ImageNetwork
+from detector.engines.image_network import Engine, Image, ImageNetwork
 from detector.engines.kinds import Kind, expect
 from detector.engines.letterbox import Letterbox
 from detector.engines.session import OnnxSession

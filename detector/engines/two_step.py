@@ -12,8 +12,8 @@ from detector.boxes import MAX_DETECTIONS
 from detector.detections import CLASSES, Detections
 from detector.engines.classifier import MaskClassifier
 from detector.engines.crops import cut
-from detector.engines.engine import Engine, Image
 from detector.engines.face_finders import FaceFinder, Faces
+from detector.engines.image_network import Engine, Image
 
 __all__ = ["CROPS_AT_ONCE", "TwoStep"]
 

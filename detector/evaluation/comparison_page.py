@@ -10,8 +10,7 @@ import numpy as np
 from detector.data.progress import Progress, silent
 from detector.detections import CLASSES, Detections
 from detector.evaluation.charts import Chart, draw_chart
-from detector.evaluation.comparison import Comparison, table_rows
-from detector.evaluation.differences import Difference
+from detector.evaluation.comparison import Comparison, Difference, table_rows
 from detector.evaluation.pages import write_page
 from detector.evaluation.text import number
 from detector.evaluation.timing import CANVAS

@@ -144,17 +144,15 @@ def _surroundings(xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     centre = (xyxy[:, :2] + xyxy[:, 2:]) / 2
     half = CONTEXT / 2 * (xyxy[:, 2:] - xyxy[:, :2]).max(axis=1, initial=0)[:, None]
     half = half * np.array([CELL[0] / CELL[1], 1], np.float32)
-    shown: npt.NDArray[np.float32] = np.concatenate([centre - half, centre + half], axis=1).astype(np.float32)
-    return shown
+    return np.asarray(np.concatenate([centre - half, centre + half], axis=1), np.float32)
 
 
 def _alone(xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Whether no other box reaches into what the cell of a box would show: one cell, one face."""
     shown = _surroundings(xyxy)
     apart = (shown[:, None, 2:] <= xyxy[None, :, :2]) | (xyxy[None, :, 2:] <= shown[:, None, :2])
-    touches = np.logical_not(apart.any(axis=2))  # itself too
-    alone: npt.NDArray[np.bool_] = touches.sum(axis=1) == 1
-    return alone
+    touched = np.logical_not(apart.any(axis=2)).sum(axis=1)
+    return np.asarray(touched == 1)  # by itself
 
 
 def _cell(picture: Image, box: npt.NDArray[np.float32]) -> Image:

@@ -4,12 +4,10 @@ Both are of what people are shown: one word per face, its surer class. :func:`on
 name both, as other people's networks do.
 """
 
-from detector.scoring.average_precision import ClassScore, import_coco_eval, score
-from detector.scoring.calibration import Bin, calibration_error, fit, recalibrated, reliability
-from detector.scoring.coco import export_coco
-from detector.scoring.confusion import Confusion, Words, best_threshold, count
+from detector.scoring.calibration import Bin, calibrate, calibration_error, fit, import_onnx, recalibrated, reliability
+from detector.scoring.coco import ClassScore, export_coco, import_coco_eval, score
 from detector.scoring.examples import FACE_SIZES, MIN_SIDE, SHOWN_IOU, TAIL, Example, one_class, shorter_side
-from detector.scoring.matching import SAME_FACE_IOU, Matches, match
+from detector.scoring.matching import SAME_FACE_IOU, Confusion, Matches, Words, best_threshold, count, match
 
 __all__ = [
     "FACE_SIZES",
@@ -24,11 +22,13 @@ __all__ = [
     "Matches",
     "Words",
     "best_threshold",
+    "calibrate",
     "calibration_error",
     "count",
     "export_coco",
     "fit",
     "import_coco_eval",
+    "import_onnx",
     "match",
     "one_class",
     "recalibrated",

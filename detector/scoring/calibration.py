@@ -1,20 +1,33 @@
-"""Whether confidences mean what they say: of the faces shown at 80 %, are 80 % right? And what would make them."""
+"""Whether confidences mean what they say: of the faces shown at 80 %, are 80 % right? And what makes them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from detector.detections import CLASSES
 from detector.engines.calibration import Calibration, features
-from detector.errors import AnnotationError
-from detector.scoring.matching import Matches
+from detector.engines.session import OnnxSession
+from detector.errors import AnnotationError, MissingExtraError
+from detector.files import write_late
+from detector.scoring.matching import Matches, best_threshold
 
-__all__ = ["Bin", "calibration_error", "fit", "logistic", "recalibrated", "reliability"]
+__all__ = [
+    "Bin",
+    "calibrate",
+    "calibration_error",
+    "fit",
+    "import_onnx",
+    "logistic",
+    "recalibrated",
+    "reliability",
+    "uncalibrated",
+]
 
 BINS = 10
 FITTED_FROM = 0.02
@@ -126,3 +139,66 @@ def _shown(matches: Matches) -> tuple[Floats, npt.NDArray[np.int64], npt.NDArray
     class_id = np.concatenate([matches.found[on_face], matches.false])
     right = np.concatenate([(matches.found == matches.truth)[on_face], np.zeros(len(matches.false), np.bool_)])
     return confidence, class_id, right
+
+
+def import_onnx() -> None:
+    """Raise MissingExtraError where onnx is not installed: better now than after minutes of finding faces."""
+    try:
+        import onnx  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError("onnx", "train") from error
+
+
+def uncalibrated(network: Path) -> bytes:
+    """A network whose confidences are its own scores, as other programs see them.
+
+    Raises:
+        MissingExtraError: onnx is not installed.
+    """
+    return _with_entries(network, calibration=None)
+
+
+def calibrate(network: Path, out: Path, matches: Matches, *, replace: bool = False) -> str:
+    """Write a copy of a single-stage network with a calibration and a default threshold.
+
+    Args:
+        network: the ONNX file; a calibration that it has already is replaced.
+        out: the copy; may be the same file.
+        matches: what the network, with its own calibration, found in labelled images down to a low confidence.
+        replace: ``out`` may be there already.
+
+    Returns:
+        One line about it.
+
+    Raises:
+        AnnotationError: the images do not suffice, see :func:`fit`.
+        OutputError: ``out`` cannot be written.
+        MissingExtraError: onnx is not installed.
+    """
+    import_onnx()
+    metadata = OnnxSession(network, device="cpu").metadata
+    order = [CLASSES.index(name) for name in metadata.names]
+    scores = matches
+    if metadata.calibration:
+        scores = recalibrated(matches, Calibration(metadata.calibration.weights[np.argsort(order)]).scores)
+    fitted = fit(scores)
+    after = recalibrated(scores, fitted)
+    conf = best_threshold(after) or metadata.conf
+    calibration = str(Calibration(fitted.weights[order]))
+    write_late(out, _with_entries(network, calibration=calibration, conf=f"{conf:g}"), replace=replace)
+    before, now = (calibration_error(reliability(each, conf)) for each in (matches, after))
+    return (
+        f"{out}: calibrated; expected calibration error on these images, from {conf:g} up: {before:.3f} before, "
+        f"{now:.3f} now; default threshold {conf:g}, the best"
+    )
+
+
+def _with_entries(network: Path, **changes: str | None) -> bytes:
+    """The file with other entries in its metadata; None takes one out."""
+    import_onnx()
+    import onnx
+
+    model = onnx.load(network)
+    entries: dict[str, str | None] = {entry.key: entry.value for entry in model.metadata_props} | changes
+    onnx.helper.set_model_props(model, {key: value for key, value in entries.items() if value is not None})
+    return bytes(model.SerializeToString())

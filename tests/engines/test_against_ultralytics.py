@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from detector.engines import SingleStage, default_weights
-from detector.evaluation.calibrate import uncalibrated
 from detector.media import images
+from detector.scoring.calibration import uncalibrated
 from detector.training.single_stage.ultralytics_env import ultralytics_env
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "images"

@@ -21,9 +21,9 @@ from _benchmark.ratios import ROOT, Ratio, Settings, alternate, run_process
 from detector.defaults import DEFAULT_CONF
 from detector.detections import Detections
 from detector.engines import SingleStage
-from detector.evaluation.calibrate import uncalibrated
 from detector.media import images
 from detector.media.images import Image
+from detector.scoring.calibration import uncalibrated
 from detector.training.single_stage.ultralytics_env import ultralytics_env
 
 SIZE = 640

@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from detector.boxes import MAX_DETECTIONS, suppress
 from detector.defaults import DEFAULT_CONF, DEFAULT_IOU
-from detector.engines.engine import Closing, Image
-from detector.engines.image_network import Outputs
-from detector.engines.session import OnnxSession
+from detector.engines.image_network import Image, Outputs
+from detector.engines.session import Closing, OnnxSession
 
 __all__ = ["MAX_CANDIDATES", "FaceFinder", "Faces", "boxes_and_scores", "use_opencv", "visible"]
 

@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from detector.engines.engine import Image, image_shape
 from detector.engines.face_finders.base import FaceFinder, Faces, Floats, use_opencv, visible
+from detector.engines.image_network import Image, image_shape
 from detector.errors import ModelError
 
 __all__ = ["HaarFinder", "confidence"]

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from detector.engines.engine import Image, image_shape
 from detector.engines.face_finders.base import FaceFinder, Faces, Floats, boxes_and_scores, use_opencv, visible
+from detector.engines.image_network import Image, image_shape
 from detector.engines.kinds import Kind, expect
 from detector.engines.session import OnnxSession
 from detector.errors import ModelError

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from detector.engines.engine import Image
 from detector.engines.face_finders.base import FaceFinder, Faces, boxes_and_scores, visible
-from detector.engines.image_network import ImageNetwork, Outputs
+from detector.engines.image_network import Image, ImageNetwork, Outputs
 from detector.engines.kinds import Kind, expect
 from detector.engines.letterbox import Letterbox
 from detector.engines.session import OnnxSession
