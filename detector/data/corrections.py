@@ -17,7 +17,7 @@ from detector.data.report import Report
 from detector.data.voc import CORNERS, Box, corners_in
 from detector.errors import AnnotationError
 
-__all__ = ["Correction", "Outcome", "apply", "correct", "read_corrections"]
+__all__ = ["Correction", "correct", "read_corrections"]
 
 ACTIONS = ("add", "remove", "class", "drop")
 SAME_BOX_IOU = 0.5
@@ -42,15 +42,6 @@ class Correction:
     line: int
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """Boxes after the corrections (None: leave the image out), the actions done, and why others were not."""
-
-    boxes: tuple[Box, ...] | None
-    done: tuple[str, ...]
-    failed: tuple[str, ...]
-
-
 def read_corrections(path: Path) -> list[Correction]:
     """Read a file with the columns image, action, xmin, ymin, xmax, ymax, name, and optionally set and reason.
 
@@ -62,7 +53,10 @@ def read_corrections(path: Path) -> list[Correction]:
 
 
 def correct(pairs: Iterable[Pair], rows: Sequence[Correction], report: Report) -> list[Pair]:
-    """Apply corrections to their images; those that they drop are gone from the result."""
+    """Apply corrections to their images, in the order of their lines.
+
+    Images that they drop are gone from the result. What was done is counted in the report, what could not be is said.
+    """
     by_image: dict[tuple[str | None, str], list[Correction]] = defaultdict(list)
     for row in rows:
         by_image[row.set_name, row.image].append(row)
@@ -71,44 +65,36 @@ def correct(pairs: Iterable[Pair], rows: Sequence[Correction], report: Report) -
     for found in pairs:
         keys = ((found.set_name, found.image.name), (None, found.image.name))
         unused.difference_update(keys)
-        wanted = sorted((row for key in keys for row in by_image.get(key, ())), key=lambda row: row.line)
-        outcome = apply(found.label.boxes, wanted)
-        report.corrected.update(outcome.done)
-        for failure in outcome.failed:
-            report.suspect("correction", found.title, failure)
-        if outcome.boxes is None:
-            report.drop("image", found.title, "dropped by a correction")
-        else:
-            kept.append(replace(found, label=replace(found.label, boxes=outcome.boxes)))
+        boxes: list[Box] | None = list(found.label.boxes)
+        for row in sorted((row for key in keys for row in by_image.get(key, ())), key=lambda row: row.line):
+            if boxes is not None:
+                boxes = _apply(row, boxes, found.title, report)
+        if boxes is not None:
+            kept.append(replace(found, label=replace(found.label, boxes=tuple(boxes))))
     for set_name, image in sorted(unused, key=str):
         reason = f"line {by_image[set_name, image][0].line} and all for this image: no such image is used"
         report.suspect("correction", f"{set_name or '*'}/{image}", reason)
     return kept
 
 
-def apply(boxes: Iterable[Box], corrections: Iterable[Correction]) -> Outcome:
-    """Apply the corrections of one image, in their order."""
-    kept = list(boxes)
-    done: list[str] = []
-    failed: list[str] = []
-    for correction in corrections:
-        if correction.box is None:
-            return Outcome(None, (*done, correction.action), tuple(failed))
-        overlaps = overlap(_corners(kept), _corners([correction.box]))[:, 0]
-        best = int(overlaps.argmax()) if kept else None
-        found = best is not None and overlaps[best] >= SAME_BOX_IOU
-        if found == (correction.action == "add"):
-            why = "a label is there already" if found else f"no label overlaps it by {SAME_BOX_IOU} IoU"
-            failed.append(f"line {correction.line}, {correction.action} {correction.box}: {why}")
-            continue
-        if best is None or correction.action == "add":
-            kept.append(correction.box)
-        elif correction.action == "remove":
-            del kept[best]
-        else:
-            kept[best] = replace(kept[best], name=correction.box.name)
-        done.append(correction.action)
-    return Outcome(tuple(kept), tuple(done), tuple(failed))
+def _apply(row: Correction, boxes: list[Box], title: str, report: Report) -> list[Box] | None:
+    """The boxes of one image after one correction; None if the image is left out."""
+    if row.box is None:
+        report.corrected[row.action] += 1
+        report.drop("image", title, "dropped by a correction")
+        return None
+    overlaps = overlap(_corners(boxes), _corners([row.box]))[:, 0]
+    best = int(overlaps.argmax()) if boxes else -1
+    found = bool(boxes) and overlaps[best] >= SAME_BOX_IOU
+    if found == (row.action == "add"):
+        why = "a label is there already" if found else f"no label overlaps it by {SAME_BOX_IOU} IoU"
+        report.suspect("correction", title, f"line {row.line}, {row.action} {row.box}: {why}")
+        return boxes
+    report.corrected[row.action] += 1
+    if row.action == "add":
+        return [*boxes, row.box]
+    changed = [replace(boxes[best], name=row.box.name)] if row.action == "class" else []
+    return boxes[:best] + changed + boxes[best + 1 :]
 
 
 def _correction(where: str, line: int, row: dict[str, str]) -> Correction:

@@ -14,9 +14,9 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from detector.data.loading import load_voc
 from detector.data.progress import Progress, silent
+from detector.data.random_split import choose_val, group_near_duplicates, import_imagehash, perceptual_hashes
 from detector.data.report import Report
 from detector.data.sample import Sample
-from detector.data.split import choose_val, group_near_duplicates, import_imagehash, perceptual_hashes
 from detector.data.yolo import DATA_YAML, TRAINABLE, format_labels
 from detector.detections import CLASSES
 from detector.errors import AnnotationError, OutputError
@@ -87,9 +87,6 @@ def build(
     samples = [sample for sample in samples if _is_trainable(sample, report)]
     if not samples:
         raise AnnotationError(f"no image is left to train on{report.why()}: check the folders")
-    for sample in samples:
-        report.count(sample.set_name, str(sample.split), sample.truth)
-    report.warnings += _imbalances(report)
     _write(samples, out, report, progress)
     return report
 
@@ -181,6 +178,8 @@ def _write(samples: Sequence[Sample], out: Path, report: Report, progress: Progr
         report.files[str(sample.split)][name] = sample.title
         sources[image] = sample.path
         labels[_label_name(image)] = format_labels(sample.truth, *sample.size).encode()
+        report.count(sample.set_name, str(sample.split), sample.truth)
+    report.warnings += _imbalances(report)
     with new_folder(out, "--out", _check_replaceable) as new:
         for split in SPLITS:
             (new / "images" / split).mkdir(parents=True)

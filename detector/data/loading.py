@@ -2,23 +2,58 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from detector.data.corrections import correct, read_corrections
+from detector.data.csvfile import read_rows
 from detector.data.pairing import Pair, name_set, pair
 from detector.data.progress import Progress, silent
 from detector.data.regions import Regions
 from detector.data.report import Report
 from detector.data.sample import IGNORE, Sample, faces, ground_truth, resolve, usable_size
-from detector.data.split import Split
 from detector.data.yolo import read_source
 from detector.detections import CLASSES, Detections
 from detector.errors import AnnotationError, SourceError
 from detector.media.images import image_size, list_images
 
-__all__ = ["load_faceless", "load_voc", "load_yolo"]
+__all__ = ["Split", "load_faceless", "load_voc", "load_yolo"]
+
+
+class Split:
+    """A split that someone decided on, from a CSV file with the columns image, split, and optionally set and group.
+
+    Raises:
+        AnnotationError: the file cannot be read, or says two things about one image.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._sides: dict[tuple[str, str], str] = {}
+        self._groups: dict[str, set[str]] = defaultdict(set)
+        for line, row in read_rows(path, ("image", "split"), "--split"):
+            key = (row.get("set", ""), row["image"])
+            if self._sides.setdefault(key, row["split"]) != row["split"]:
+                raise AnnotationError(f"{path}: line {line}: {row['image']} is in two splits: delete one of the lines")
+            if row.get("group"):
+                self._groups[row["group"]].add(row["split"])
+
+    def side(self, set_name: str, image: str) -> str | None:
+        """The split of an image of the set ``set_name``; None if the file does not name it."""
+        return self._sides.get((set_name, image)) or self._sides.get(("", image)) or None
+
+    def missing(self, present: set[tuple[str, str]]) -> list[str]:
+        """The images that the file names in the sets at hand and that are not there."""
+        sets = {set_name for set_name, _ in present} | {""}
+        names = {image for _, image in present}
+        found = present | {("", image) for image in names}
+        return sorted(f"{key[0]}/{key[1]}" for key in self._sides if key[0] in sets and key not in found)
+
+    def torn_groups(self) -> list[str]:
+        """Groups with images in both train and val, which makes the validation score too good."""
+        return sorted(group for group, sides in self._groups.items() if {"train", "val"} <= sides)
 
 
 def load_voc(
@@ -53,7 +88,7 @@ def load_voc(
         AnnotationError: a folder or file cannot be used, a class name is unknown, or no image is left.
         SourceError: a folder of images cannot be read.
     """
-    regions, report = regions or Regions(), Report() if report is None else report
+    report = Report() if report is None else report
     decided = Split(split) if split else None
     rows = read_corrections(corrections) if corrections else []
     pairs = pair(annotations, images, report, progress)
@@ -69,7 +104,7 @@ def load_voc(
         size = usable_size(found.image, found.title, report, found.label.size)
         if size is not None:
             truth = ground_truth(found.label.boxes, size, report.classes, found.title, report)
-            ignored = regions.of(found.set_name, found.image.name)
+            ignored = regions.of(found.set_name, found.image.name) if regions else np.zeros((0, 4), np.float32)
             named = found.image, found.title, found.set_name
             samples.append(Sample(*named, size, truth, ignored, found.label.boxes, sides[found.title]))
     if not samples:
@@ -94,7 +129,7 @@ def load_yolo(
 
     Args:
         data: its data.yaml.
-        class_map: the folder's class names to "with_mask", "without_mask" or "ignore", before those known by default.
+        class_map: the folder's class names to classes, as for :func:`load_voc`.
         part: the entry of data.yaml that lists the images: "train", "val" or "test".
         regions: where detections are ignored; images are found by their file names.
         report: collects the images that cannot be read.

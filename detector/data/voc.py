@@ -12,13 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from lxml import etree
 
 from detector.errors import AnnotationError
 from detector.files import write_file
-
-if TYPE_CHECKING:
-    from lxml import etree
 
 __all__ = ["CORNERS", "Annotation", "Box", "corners_in", "format_number", "read", "to_bytes", "write"]
 
@@ -30,6 +28,9 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 ROOT_TAGS = frozenset({"folder", "filename", "path", "size"})
 SIZE_TAGS = frozenset({"width", "height", "depth"})
 OBJECT_TAGS = frozenset({"name", "pose", "truncated", "difficult", "bndbox"})
+_PARSER = etree.XMLParser(
+    resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+)
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)  # float() also takes nan, inf and 1_000
 
 
@@ -103,14 +104,11 @@ def to_bytes(annotation: Annotation) -> bytes:
     Raises:
         AnnotationError: a name has characters that XML does not allow.
     """
-    from lxml import etree
-
     try:
         root = _element(annotation)
     except ValueError as error:
-        raise AnnotationError(
-            f"{annotation.filename}: a name has control characters, which XML does not allow: rename it"
-        ) from error
+        reason = "a name has control characters, which XML does not allow: rename it"
+        raise AnnotationError(f"{annotation.filename}: {reason}") from error
     etree.indent(root, space="\t")
     data: bytes = etree.tostring(root, encoding="utf-8") + b"\n"
     return data
@@ -142,13 +140,11 @@ def corners_in(row: Mapping[str, str]) -> tuple[float, float, float, float] | No
 
 
 def _parse(path: Path) -> etree._Element:
-    from lxml import etree
-
     data = _read_bytes(path)
     if not data.strip():
         raise AnnotationError(f"{path}: the file is empty: label the image again or delete the file")
     try:
-        root = etree.fromstring(data, _parser())
+        root = etree.fromstring(data, _PARSER)
     except (etree.XMLSyntaxError, LookupError, ValueError) as error:
         reason = str(getattr(error, "msg", None) or error)[:150]  # the parser quotes the file
         raise AnnotationError(f"{path}: not well-formed XML ({reason}): save it again in LabelImg as UTF-8") from None
@@ -156,9 +152,8 @@ def _parse(path: Path) -> etree._Element:
     if document.internalDTD is not None or document.externalDTD is not None:
         raise AnnotationError(f"{path}: a DOCTYPE is not allowed in a label file: delete that line")
     if root.tag != "annotation":
-        raise AnnotationError(
-            f"{path}: the root element is {root.tag[:80]!r}, not 'annotation': this is not a LabelImg file"
-        )
+        said = f"the root element is {root.tag[:80]!r}, not 'annotation'"
+        raise AnnotationError(f"{path}: {said}: this is not a LabelImg file")
     return root
 
 
@@ -173,18 +168,8 @@ def _read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(status.st_size)
     except OSError as error:
-        raise AnnotationError(
-            f"{path}: cannot be read ({error.strerror}): check the file and its permissions"
-        ) from error
-
-
-@lru_cache(maxsize=1)
-def _parser() -> etree.XMLParser:
-    from lxml import etree
-
-    return etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
-    )
+        reason = f"cannot be read ({error.strerror}): check the file and its permissions"
+        raise AnnotationError(f"{path}: {reason}") from error
 
 
 def _annotation(root: etree._Element) -> Annotation:
@@ -214,7 +199,7 @@ def _box(element: etree._Element, index: int) -> Box:
             raise AnnotationError("has no bndbox: draw its box in LabelImg")
         corners = _children(fields["bndbox"], frozenset(CORNERS))
         difficult, truncated = (bool(_integer(fields, tag)) for tag in ("difficult", "truncated"))
-        xmin, ymin, xmax, ymax = (_coordinate(corners, tag) for tag in CORNERS)
+        xmin, ymin, xmax, ymax = (_pixels(corners, tag) for tag in CORNERS)
         return Box(name, xmin, ymin, xmax, ymax, difficult, truncated, _text(fields, "pose") or "Unspecified")
     except AnnotationError as error:
         raise AnnotationError(f"object {index} {error}") from None
@@ -237,18 +222,13 @@ def _text(fields: dict[str, etree._Element], tag: str) -> str:
 
 
 def _integer(fields: dict[str, etree._Element], tag: str) -> int | None:
-    text = _text(fields, tag)
-    return int(_pixels(text, tag)) if text else None
+    return int(_pixels(fields, tag)) if _text(fields, tag) else None
 
 
-def _coordinate(fields: dict[str, etree._Element], tag: str) -> float:
+def _pixels(fields: dict[str, etree._Element], tag: str) -> float:
     text = _text(fields, tag)
     if not text:
         raise AnnotationError(f"has no {tag}: draw its box again in LabelImg")
-    return _pixels(text, tag)
-
-
-def _pixels(text: str, tag: str) -> float:
     value = _number(text) if len(text) <= MAX_DIGITS else None
     if value is None:
         raise AnnotationError(f"has {tag} {text[:40]!r}, which is not a number of pixels (like 12 or 12.5): correct it")
@@ -261,8 +241,6 @@ def _number(text: str) -> float | None:
 
 
 def _element(annotation: Annotation) -> etree._Element:
-    from lxml import etree
-
     def add(parent: etree._Element, tag: str, text: str | None = None) -> etree._Element:
         child = etree.SubElement(parent, tag)
         child.text = text

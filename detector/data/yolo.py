@@ -97,11 +97,11 @@ class YoloSource:
         """
         if part not in self.parts:
             there = ", ".join(self.parts) or "none"
-            raise AnnotationError(f"--data {self.data}: no entry {part} (there: {there}): add the folder of its images")
+            raise self._wrong(f"no entry {part} (there: {there}): add the folder of its images")
         found = sorted({path for source in self.parts[part] for path in self._listed(source)})
         if not found:
             sources = ", ".join(map(str, self.parts[part]))
-            raise AnnotationError(f"--data {self.data}: no images in {part} ({sources}): correct the entry")
+            raise self._wrong(f"no images in {part} ({sources}): correct the entry")
         return found
 
     def boxes(self, image: Path) -> list[YoloBox]:
@@ -113,9 +113,8 @@ class YoloSource:
         label = label_of(image)
         boxes = read_labels(label) if label.is_file() else []
         if boxes and max(box.class_id for box in boxes) >= len(self.names):
-            raise AnnotationError(
-                f"{label}: classes go from 0 to {len(self.names) - 1} ({', '.join(self.names)}): correct it"
-            )
+            names = ", ".join(self.names)
+            raise AnnotationError(f"{label}: classes go from 0 to {len(self.names) - 1} ({names}): correct it")
         return boxes
 
     def _listed(self, source: Path) -> list[Path]:
@@ -126,22 +125,18 @@ class YoloSource:
             if source.suffix == ".txt" and source.is_file():
                 return self._lines_of(source)
         except OSError as error:  # a name that is too long for any file
-            raise AnnotationError(f"--data {self.data}: {source}: {error.strerror}: correct the entry") from error
-        raise AnnotationError(
-            f"--data {self.data}: {source} is not there: correct the entry, paths count from path: or the file"
-        )
+            raise self._wrong(f"{source}: {error.strerror}: correct the entry") from error
+        raise self._wrong(f"{source} is not there: correct the entry, paths count from path: or the file")
 
     def _below(self, folder: Path) -> list[Path]:
         """Links to folders are not followed, and what may not be read is passed over."""
         found, seen = [], 0
         if folder.resolve() == Path(folder.resolve().anchor):
-            raise AnnotationError(f"--data {self.data}: {folder} is the whole disk: name the folder of the images")
+            raise self._wrong(f"{folder} is the whole disk: name the folder of the images")
         for parent, folders, names in os.walk(folder):
             seen += len(folders) + len(names)
             if seen > MAX_ENTRIES:
-                raise AnnotationError(
-                    f"--data {self.data}: {folder} holds more than {MAX_ENTRIES} files: name the folder of the images"
-                )
+                raise self._wrong(f"{folder} holds more than {MAX_ENTRIES} files: name the folder of the images")
             paths = [Path(parent, name) for name in names]
             found += [path for path in paths if path.suffix.lower() in self.suffixes and path.is_file()]
         return found
@@ -150,11 +145,14 @@ class YoloSource:
         lines = read_text(source, "correct it").split("\n")
         listed = [source.parent / line.strip() for line in lines if line.strip()]
         for path in listed:
-            if path.suffix.lower() not in self.suffixes:  # it would be copied into the run
-                raise AnnotationError(f"{source}: lists {path}, which is not an image: correct it")
-            if not path.is_file():
-                raise AnnotationError(f"{source}: lists {path}, which is not there: correct it")
+            is_image = path.suffix.lower() in self.suffixes  # anything else would be copied into the run
+            if not (is_image and path.is_file()):
+                what = "there" if is_image else "an image"
+                raise AnnotationError(f"{source}: lists {path}, which is not {what}: correct it")
         return listed
+
+    def _wrong(self, what: str) -> AnnotationError:
+        return AnnotationError(f"--data {self.data}: {what}")
 
 
 def read_source(data: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> YoloSource:

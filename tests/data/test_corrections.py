@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from detector.data.corrections import Correction, apply, read_corrections
-from detector.data.voc import Box
+from detector.data.corrections import Correction, correct, read_corrections
+from detector.data.pairing import Pair
+from detector.data.report import Report
+from detector.data.voc import Annotation, Box
 from detector.errors import AnnotationError
 
 HEADER = "set,image,action,xmin,ymin,xmax,ymax,name,reason\n"
@@ -16,6 +18,14 @@ def correction(action: str, box: Box | None = None) -> Correction:
     return Correction(None, "a.jpg", action, box, 2)
 
 
+def corrected(boxes: tuple[Box, ...], *rows: Correction) -> tuple[tuple[Box, ...] | None, Report]:
+    """The boxes of a.jpg after the rows, None if it is left out."""
+    report = Report()
+    label = Annotation("a.jpg", "images", (64, 48), boxes)
+    pairs = correct([Pair(Path("a.jpg"), Path("a.xml"), "set", label)], rows, report)
+    return (pairs[0].label.boxes if pairs else None), report
+
+
 def read(tmp_path: Path, rows: str, header: str = HEADER) -> list[Correction]:
     path = tmp_path / "fixes.csv"
     path.write_bytes((header + rows).encode())
@@ -24,41 +34,44 @@ def read(tmp_path: Path, rows: str, header: str = HEADER) -> list[Correction]:
 
 def test_a_box_is_added() -> None:
     new = Box("nomask", 60, 0, 80, 20)
-    assert apply([LEFT], [correction("add", new)]).boxes == (LEFT, new)
+    assert corrected((LEFT,), correction("add", new))[0] == (LEFT, new)
 
 
 def test_the_best_overlapping_box_is_removed() -> None:
     near = Box("face", 4, 0, 24, 20)
-    assert apply([near, LEFT], [correction("remove", Box("box", 1, 0, 21, 20))]).boxes == (near,)
+    assert corrected((near, LEFT), correction("remove", Box("box", 1, 0, 21, 20)))[0] == (near,)
 
 
 def test_a_class_is_changed_and_the_box_stays() -> None:
-    outcome = apply([LEFT, RIGHT], [correction("class", Box("face", 31, 1, 50, 20))])
-    assert outcome.boxes == (LEFT, Box("face", 30, 0, 50, 20))
-    assert outcome.done == ("class",)
+    boxes, report = corrected((LEFT, RIGHT), correction("class", Box("face", 31, 1, 50, 20)))
+    assert boxes == (LEFT, Box("face", 30, 0, 50, 20))
+    assert report.corrected == {"class": 1}
 
 
 def test_an_image_is_dropped() -> None:
-    assert apply([LEFT], [correction("drop")]).boxes is None
+    boxes, report = corrected((LEFT,), correction("drop"))
+    assert boxes is None
+    assert [(note.file, note.reason) for note in report.dropped] == [("set/a.jpg", "dropped by a correction")]
 
 
 @pytest.mark.parametrize("action", ["remove", "class"])
 def test_a_box_that_is_not_there_is_reported(action: str) -> None:
-    outcome = apply([LEFT], [correction(action, Box("face", 12, 0, 32, 20))])
-    assert outcome.boxes == (LEFT,)
-    assert outcome.done == ()
-    assert outcome.failed == (f"line 2, {action} face 12 0 32 20: no label overlaps it by 0.5 IoU",)
+    boxes, report = corrected((LEFT,), correction(action, Box("face", 12, 0, 32, 20)))
+    assert boxes == (LEFT,)
+    assert not report.corrected
+    (note,) = report.suspicious
+    assert note.reason == f"line 2, {action} face 12 0 32 20: no label overlaps it by 0.5 IoU"
 
 
 def test_a_face_that_is_labelled_already_is_not_added_twice() -> None:
-    outcome = apply([LEFT], [correction("add", Box("face", 1, 1, 20, 20))])
-    assert outcome.boxes == (LEFT,)
-    assert "a label is there already" in outcome.failed[0]
+    boxes, report = corrected((LEFT,), correction("add", Box("face", 1, 1, 20, 20)))
+    assert boxes == (LEFT,)
+    assert "a label is there already" in report.suspicious[0].reason
 
 
 def test_corrections_are_applied_in_their_order() -> None:
-    outcome = apply([], [correction("add", LEFT), correction("class", Box("mask", *LEFT.xyxy))])
-    assert outcome.boxes == (Box("mask", *LEFT.xyxy),)
+    boxes, _ = corrected((), correction("add", LEFT), correction("class", Box("mask", *LEFT.xyxy)))
+    assert boxes == (Box("mask", *LEFT.xyxy),)
 
 
 def test_a_file_is_read_whatever_a_spreadsheet_made_of_it(tmp_path: Path) -> None:

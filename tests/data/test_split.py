@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pytest
 
 from detector.data import dataset
+from detector.data.loading import Split
 from detector.data.progress import silent
-from detector.data.split import Split, choose_val, group_near_duplicates, perceptual_hashes
+from detector.data.random_split import choose_val, group_near_duplicates, perceptual_hashes
 from detector.errors import AnnotationError, MissingExtraError
 from detector.media import images
 from tests.data.conftest import Workspace

@@ -20,7 +20,9 @@ import cv2
 import numpy as np
 
 from detector.data import corrections, voc, yolo
-from detector.data.split import Split
+from detector.data.loading import Split
+from detector.data.pairing import Pair
+from detector.data.report import Report
 from detector.engines import SingleStage, default_weights
 from detector.engines.classifier import MaskClassifier
 from detector.engines.face_finders.res10 import Res10Finder
@@ -80,8 +82,11 @@ def data_yaml(data: bytes) -> None:
 
 
 def correction_rows(data: bytes) -> None:
-    outcome = corrections.apply([BOX], corrections.read_corrections(written("a.csv", data)))
-    assert outcome.boxes is None or all(isinstance(box, voc.Box) for box in outcome.boxes)
+    rows = corrections.read_corrections(written("a.csv", data))
+    label = voc.Annotation("a.jpg", "images", (64, 48), (BOX,))
+    pairs = [Pair(Path(row.image), Path("a.xml"), row.set_name or "", label) for row in rows]
+    for pair in corrections.correct(pairs, rows, Report()):
+        assert all(isinstance(box, voc.Box) for box in pair.label.boxes)
 
 
 def split_rows(data: bytes) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.data.progress import Progress, silent
-from detector.data.split import choose_val, group_near_duplicates, perceptual_hashes
+from detector.data.random_split import choose_val, group_near_duplicates, perceptual_hashes
 from detector.detections import CLASSES
 from detector.engines.crops import MARGIN, cut
 from detector.errors import TrainingError

@@ -1,4 +1,4 @@
-"""Which images train the network and which ones choose between networks."""
+"""Which images train the network and which ones choose between networks, by chance; near-duplicates stay together."""
 
 from __future__ import annotations
 
@@ -13,50 +13,13 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from detector.data.csvfile import read_rows
 from detector.data.progress import Progress
-from detector.errors import AnnotationError, MissingExtraError
+from detector.errors import MissingExtraError
 
-__all__ = ["Split", "choose_val", "group_near_duplicates", "import_imagehash", "perceptual_hashes"]
+__all__ = ["choose_val", "group_near_duplicates", "import_imagehash", "perceptual_hashes"]
 
 MAX_HASH_DISTANCE = 8
 """Of 64 bits. Finds nine of ten near-duplicate pairs of the project's 3,410 photographs, and joins 51 other pairs."""
-
-
-class Split:
-    """A split that someone decided on, from a CSV file with the columns image, split, and optionally set and group.
-
-    Args:
-        path: the file.
-
-    Raises:
-        AnnotationError: the file cannot be read, or says two things about one image.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._sides: dict[tuple[str, str], str] = {}
-        self._groups: dict[str, set[str]] = defaultdict(set)
-        for line, row in read_rows(path, ("image", "split"), "--split"):
-            key = (row.get("set", ""), row["image"])
-            if self._sides.setdefault(key, row["split"]) != row["split"]:
-                raise AnnotationError(f"{path}: line {line}: {row['image']} is in two splits: delete one of the lines")
-            if row.get("group"):
-                self._groups[row["group"]].add(row["split"])
-
-    def side(self, set_name: str, image: str) -> str | None:
-        """The split of an image of the set ``set_name``; None if the file does not name it."""
-        return self._sides.get((set_name, image)) or self._sides.get(("", image)) or None
-
-    def missing(self, present: set[tuple[str, str]]) -> list[str]:
-        """The images that the file names in the sets at hand and that are not there."""
-        sets = {set_name for set_name, _ in present} | {""}
-        names = {image for _, image in present}
-        found = present | {("", image) for image in names}
-        return sorted(f"{key[0]}/{key[1]}" for key in self._sides if key[0] in sets and key not in found)
-
-    def torn_groups(self) -> list[str]:
-        """Groups with images in both train and val, which makes the validation score too good."""
-        return sorted(group for group, sides in self._groups.items() if {"train", "val"} <= sides)
 
 
 def import_imagehash() -> ModuleType:
