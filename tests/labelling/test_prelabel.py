@@ -35,7 +35,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in NAMES:
         shutil.copy(DATA / "images" / name, root / "photos")
     flags = ["--images", root / "photos", "--out", root / "labels", "--review", root / "review"]
-    flags += ["--sure", "0.8", "--threads", "1"]
+    flags += ["--sure", "0.95", "--threads", "1"]
     assert prelabel.main([*map(str, flags), "--report", str(root / "found.json")]) == 0
     return root
 
