@@ -21,7 +21,7 @@ from detector.data import corrections, voc
 from detector.data.yolo import format_labels, read_labels, read_names
 from detector.detections import CLASSES, Detections
 from detector.engines import SingleStage
-from detector.engines.session import ModelMetadata
+from detector.engines.metadata import ModelMetadata
 from detector.errors import DetectorError, ModelError
 from detector.media import images
 from tests.engines import networks

@@ -36,11 +36,8 @@ class SingleStage(Engine):
 
     Args:
         model: an .onnx file, its bytes, or an onnxruntime session.
-        conf: faces that are less sure than this are dropped, 0 to 1; what the network's file names by default.
+        conf, imgsz, device, threads: see :func:`detector.engines.load_engine`.
         iou: of two boxes that overlap more than this, the surer stays (raw heads), 0 to 1.
-        imgsz: the image's longer side in the network, px; the size of the training by default.
-        device: see :class:`~detector.engines.session.OnnxSession`.
-        threads: CPU threads.
         one_class: a face has one class, the surer one (what people want to see). False keeps what a raw head thinks of
             both classes, each with a suppression of its own: what average precision is defined on.
 

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from detector.boxes import suppress
-from detector.engines.face_finders import HaarFinder, Res10Finder, SsdFinder, load_finder
-from detector.engines.face_finders.base import MAX_CANDIDATES
-from detector.engines.face_finders.haar import confidence
+from detector.engines.classic_finders import HaarFinder, Res10Finder, confidence
+from detector.engines.face_finders import MAX_CANDIDATES, SsdFinder, load_finder
 from detector.errors import ModelError
 from detector.media import images
 

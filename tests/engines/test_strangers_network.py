@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from detector.engines import SingleStage
 from detector.engines.classifier import MaskClassifier
-from detector.engines.face_finders.ssd import SsdFinder
+from detector.engines.face_finders import SsdFinder
 from detector.errors import ModelError
 
 from .conftest import MakeNetwork

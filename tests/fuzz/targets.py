@@ -24,11 +24,12 @@ from detector.data.loading import Split
 from detector.data.pairing import Pair
 from detector.data.report import Report
 from detector.engines import SingleStage, default_weights
+from detector.engines.classic_finders import Res10Finder
 from detector.engines.classifier import MaskClassifier
-from detector.engines.face_finders.res10 import Res10Finder
-from detector.engines.face_finders.ssd import SsdFinder
+from detector.engines.face_finders import SsdFinder
 from detector.engines.kinds import Kind, kind_of
-from detector.engines.session import ModelMetadata, OnnxSession
+from detector.engines.metadata import ModelMetadata
+from detector.engines.session import OnnxSession
 from detector.media import image_header, images
 from detector.web.engine_pool import EnginePool
 from detector.web.webcam_tab import WebcamTab

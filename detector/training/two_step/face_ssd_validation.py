@@ -11,7 +11,7 @@ import torch
 from detector.boxes import MAX_DETECTIONS, suppress
 from detector.defaults import DEFAULT_IOU
 from detector.detections import Detections
-from detector.engines.face_finders.base import MAX_CANDIDATES
+from detector.engines.face_finders import MAX_CANDIDATES
 from detector.engines.letterbox import InputBuffer, Letterbox
 from detector.scoring import TAIL, Example, match
 from detector.training.hardware import Hardware
