@@ -130,6 +130,10 @@ def test_names_are_words_in_the_report_never_markup(report: str) -> None:
     assert "a machine of &lt;two&gt; cores" in report
 
 
+def test_a_name_that_is_no_text_can_be_written_too(comparison: Comparison) -> None:
+    assert r"caf\udce9" in write_comparison(comparison, "caf\udce9").encode().decode()
+
+
 def test_every_picture_of_the_report_is_described_and_can_be_decoded(report: str, comparison: Comparison) -> None:
     page = etree.fromstring(report.encode(), etree.HTMLParser())
     pictures = page.findall(".//img")
