@@ -23,7 +23,6 @@ from detector.media.sinks import Annotator, Sink
 if TYPE_CHECKING:
     from av.container import OutputContainer
     from av.error import FFmpegError
-    from av.video.stream import VideoStream
 
 __all__ = ["VIDEO_SUFFIXES", "VideoSink"]
 
@@ -140,7 +139,12 @@ class VideoSink(Sink):
         kind = VIDEO_SUFFIXES[self.path.suffix.lower()]
         options = {**OPTIONS[kind], "flush_packets": "1"}
         self._container = av.open(self._pieces, mode="w", format=kind, options=options, buffer_size=PIECE_BYTES)
-        self._stream = _add_stream(self._container, width, height, self._clock)
+        self._stream = stream = self._container.add_stream("libx264", rate=self._clock.fps, options=X264)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = self._clock.time_base
+        stream.thread_count = ENCODER_THREADS
+        stream.color_range = LIMITED_RANGE
+        stream.colorspace = stream.color_primaries = stream.color_trc = BT709
         self._to_yuv = VideoReformatter()
         self._container.start_encoding()
         self._header = self._file.size
@@ -158,8 +162,16 @@ class VideoSink(Sink):
         import av.error
 
         try:
-            if self._container is not None:
-                self._close_container(self._container)
+            try:
+                if self._container and not self._failed:
+                    self._container.mux(self._stream.encode(None))
+            finally:
+                self._pieces.hold()
+                if self._container:
+                    with suppress(av.error.FFmpegError):  # it complains once more of what has failed before
+                        self._container.close()
+            if not self._failed:
+                self._pieces.let_go()
         except (av.error.FFmpegError, OSError) as failure:
             raise self._failure(failure) from failure
         finally:
@@ -167,19 +179,6 @@ class VideoSink(Sink):
                 self._file.close()
             if self._file.size <= self._header:  # no frame
                 self.path.unlink(missing_ok=True)
-
-    def _close_container(self, container: OutputContainer) -> None:
-        import av.error
-
-        try:
-            if not self._failed:
-                container.mux(self._stream.encode(None))
-        finally:
-            self._pieces.hold()
-            with suppress(av.error.FFmpegError):  # it complains once more of what has failed before
-                container.close()
-        if not self._failed:
-            self._pieces.let_go()
 
 
 class _Clock:
@@ -210,16 +209,6 @@ class _Clock:
         self._count += 1
         self._last = max(round(seconds / self.time_base), self._last + 1)
         return self._last
-
-
-def _add_stream(container: OutputContainer, width: int, height: int, clock: _Clock) -> VideoStream:
-    stream = container.add_stream("libx264", rate=clock.fps, options=X264)
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    stream.time_base = stream.codec_context.time_base = clock.time_base
-    stream.thread_count = ENCODER_THREADS
-    stream.color_range = LIMITED_RANGE
-    stream.colorspace = stream.color_primaries = stream.color_trc = BT709
-    return stream
 
 
 def _fitted(image: Image, width: int, height: int) -> Image:

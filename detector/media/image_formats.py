@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
-from detector.media.image_limits import MAX_PARTS, ImageHeader, length_of
+from detector.media.image_header import MAX_PARTS, ImageHeader, length_of
 
-__all__ = ["read_bmp", "read_gif", "read_jpeg2000", "read_pnm", "read_tiff"]
+__all__ = ["READERS"]
 
 MAX_BLOCKS = 8 * MAX_PARTS  # of at most 255 bytes: more than 200 MB
 PNM_HEAD = 4096  # bytes in which width and height must stand; only comments can be so long
@@ -41,7 +41,7 @@ MAX_LAYERS = 1000  # encoders write 20 at most, and each goes over the whole pic
 TILE, BLOCK = 16384, 1600  # bytes that OpenJPEG takes for each of them at most
 
 
-def read_gif(file: BinaryIO) -> ImageHeader:
+def _read_gif(file: BinaryIO) -> ImageHeader:
     """The screen's size, and where the first picture ends."""
     file.seek(6)
     width, height, flags = struct.unpack("<HHB", file.read(5).ljust(5, b"\0"))
@@ -73,7 +73,7 @@ def _palette(flags: int) -> int:
     return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def read_bmp(file: BinaryIO) -> ImageHeader:
+def _read_bmp(file: BinaryIO) -> ImageHeader:
     """The size of a Windows or OS/2 bitmap; a negative height means from top to bottom."""
     head = file.read(26).ljust(26, b"\0")
     kind = "<HH" if head[14:18] == b"\x0c\0\0\0" else "<ii"
@@ -82,7 +82,7 @@ def read_bmp(file: BinaryIO) -> ImageHeader:
     return ImageHeader("bmp", size, memory=7 * size[0] * size[1])
 
 
-def read_pnm(file: BinaryIO) -> ImageHeader:
+def _read_pnm(file: BinaryIO) -> ImageHeader:
     """The size of a PBM, PGM or PPM file."""
     found = PNM_SIZE.match(file.read(PNM_HEAD))
     if found is None:
@@ -91,13 +91,11 @@ def read_pnm(file: BinaryIO) -> ImageHeader:
     return ImageHeader("pnm", size, memory=6 * size[0] * size[1])
 
 
-def read_tiff(file: BinaryIO) -> ImageHeader:
+def _read_tiff(file: BinaryIO) -> ImageHeader:
     """The first directory of a classic or a big TIFF."""
     try:
         facts = _tiff_facts(file)
-    except struct.error:
-        return ImageHeader("tiff", fault=TIFF_DAMAGED)
-    if facts is None:
+    except (struct.error, ValueError):
         return ImageHeader("tiff", fault=TIFF_DAMAGED)
     width, height, channels = facts.get("width", 0), facts.get("height", 0), facts.get("channels", 1)
     bits = facts.get("bits", 1)
@@ -107,31 +105,30 @@ def read_tiff(file: BinaryIO) -> ImageHeader:
     # Decoded strip by strip, or tile by tile, of which one may be larger than the picture.
     tile_width = facts.get("tile_width", width)
     tile_height = facts.get("tile_height", min(height, facts.get("strip", height)))
-    if width * height and (
-        not tile_width * tile_height or _count(width, height, tile_width, tile_height) > MAX_PARTS * 8
-    ):
+    tiles = math.ceil(width / max(tile_width, 1)) * math.ceil(height / max(tile_height, 1))
+    if width * height and (not tile_width * tile_height or tiles > 8 * MAX_PARTS):
         return ImageHeader("tiff", (width, height), fault=TIFF_DAMAGED)
     pixel = max(3, channels) * math.ceil(bits / 8)
     memory = 2 * pixel * width * height + (4 + pixel) * tile_width * tile_height + 2 * facts["values"]
     return ImageHeader("tiff", (width, height), memory=memory)
 
 
-def _count(width: int, height: int, tile_width: int, tile_height: int) -> int:
-    return math.ceil(width / tile_width) * math.ceil(height / tile_height)
-
-
-def _tiff_facts(file: BinaryIO) -> dict[str, int] | None:
-    """What the entries say that memory depends on; None where one stands twice or lies outside of the file.
+def _tiff_facts(file: BinaryIO) -> dict[str, int]:
+    """What the entries say that memory depends on.
 
     "values" are the bytes of all entries together: libtiff copies those of unknown ones too, and a hundred may share
     the same place in the file.
+
+    Raises:
+        ValueError: an entry stands twice, makes no sense, or lies outside of the file.
+        struct.error: the file ends within one.
     """
     head = file.read(16)
     order = "<" if head.startswith(b"II") else ">"
     big = struct.unpack_from(order + "H", head, 2)[0] == 43
     start = struct.unpack_from(order + ("Q" if big else "I"), head, 8 if big else 4)[0]
     if start > length_of(file):
-        return None
+        raise ValueError
     file.seek(start)
     count = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))[0]
     width, value_at, long = (20, 12, "Q") if big else (12, 8, "I")
@@ -141,13 +138,13 @@ def _tiff_facts(file: BinaryIO) -> dict[str, int] | None:
         tag, kind, number = struct.unpack_from(order + "HH" + long, entries, at)
         facts["values"] += number * TIFF_BYTES.get(kind, 1)
         if facts["values"] > length_of(file):
-            return None
+            raise ValueError
         name = TIFF_FACTS.get(tag)
         if name is None:
             continue
         code = TIFF_KINDS.get(kind)
         if name in facts or code is None or not number:
-            return None
+            raise ValueError
         if number * struct.calcsize(code) <= width - value_at:
             values = struct.unpack_from(f"{order}{code}", entries, at + value_at)
         else:  # only bits per sample have one for each channel
@@ -157,7 +154,7 @@ def _tiff_facts(file: BinaryIO) -> dict[str, int] | None:
     return facts
 
 
-def read_jpeg2000(file: BinaryIO) -> ImageHeader:
+def _read_jpeg2000(file: BinaryIO) -> ImageHeader:
     """The size and the cost of a JP2 file or a bare code stream."""
     try:
         start, channels = _code_stream(file)
@@ -237,3 +234,13 @@ def _segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             part_end = here + size if size else 0
         yield marker, body
     raise ValueError
+
+
+READERS: dict[bytes, Callable[[BinaryIO], ImageHeader]] = {
+    rb"GIF8": _read_gif,
+    rb"(II[*+]\0|MM\0[*+])": _read_tiff,
+    rb"BM": _read_bmp,
+    rb"P[1-6]\s": _read_pnm,
+    rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n": _read_jpeg2000,
+}
+"""By a pattern of a file's first bytes: what reads its header."""

@@ -10,13 +10,19 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from io import SEEK_END
 from typing import BinaryIO
 
-from detector.media.image_formats import read_bmp, read_gif, read_jpeg2000, read_pnm, read_tiff
-from detector.media.image_limits import MAX_PARTS, PNG_NEEDED, ImageHeader, length_of, orientation_of
+__all__ = ["MAX_PARTS", "PNG_NEEDED", "ImageHeader", "length_of", "read_header"]
 
-__all__ = ["ImageHeader", "read_header"]
+EXIF_ORIENTATION = 0x0112
+
+MAX_PARTS = 1 << 17
+"""No picture has more chunks or segments; a walk through those of a hostile file would take minutes."""
+
+PNG_NEEDED = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+"""The chunks that a PNG's pixels depend on; a decoder gets no others."""
 
 JPEG_SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15 without DHT, JPG and DAC
 JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM and RST have no length
@@ -27,6 +33,36 @@ MAX_SCANS = 100  # encoders write a few dozen at most; each goes over the whole 
 PNG_BYTES = {0: 1, 2: 3, 3: 3}  # of a decoded 8-bit pixel, by colour type; 4 with transparency
 MAX_EXIF = 1 << 20  # an orientation stands in the first bytes; a chunk that claims more is not read whole
 HEIF = frozenset({b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"avif", b"avis"})
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What is known without decoding.
+
+    Args:
+        format: "jpeg", "png", "webp", "gif", "tiff", "bmp", "pnm", "jp2" (JPEG 2000), "heif" (AVIF too) or "other".
+        size: (width, height) as stored, before ``orientation``; None where the file does not say it.
+        orientation: EXIF orientation, 1 (upright) to 8.
+        complete: False if the end of the file is missing; True as well where the format gives no cheap way to know.
+        memory: bytes that OpenCV takes at most to decode it, beside the file.
+        fault: why it must not be decoded, to follow the file's name; empty if nothing is wrong.
+        animated: there is more than one picture.
+        end: of GIF and WebP, where the first picture of several ends.
+    """
+
+    format: str
+    size: tuple[int, int] | None = None
+    orientation: int = 1
+    complete: bool = True
+    memory: int = 0
+    fault: str = ""
+    animated: bool = False
+    end: int | None = None
+
+    @property
+    def upright_size(self) -> tuple[int, int] | None:
+        """(width, height) as a viewer shows the image: orientations 5 to 8 lie on their side."""
+        return self.size[::-1] if self.size and self.orientation >= 5 else self.size
 
 
 def read_header(file: BinaryIO) -> ImageHeader:
@@ -40,17 +76,36 @@ def read_header(file: BinaryIO) -> ImageHeader:
         return _read_png(file)
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return _read_webp(file)
-    if start.startswith(b"GIF8"):
-        return read_gif(file)
-    if start[:4] in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}:
-        return read_tiff(file)
-    if start.startswith(b"BM"):
-        return read_bmp(file)
-    if re.match(rb"P[1-6]\s", start):
-        return read_pnm(file)
-    if start.startswith((b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")):
-        return read_jpeg2000(file)
+    from detector.media.image_formats import READERS  # here: it stands on this module
+
+    for magic, read in READERS.items():
+        if re.match(magic, start):
+            return read(file)
     return ImageHeader("heif" if start[4:8] == b"ftyp" and start[8:12] in HEIF else "other")
+
+
+def length_of(file: BinaryIO) -> int:
+    """Bytes in a seekable file; its position stays."""
+    here = file.tell()
+    length = file.seek(0, SEEK_END)
+    file.seek(here)
+    return length
+
+
+def _orientation_of(exif: bytes) -> int:
+    """Tag 0x0112 of the first directory (Exif 2.32, 4.6.4 A); 1 where it is missing or nonsense."""
+    tiff = exif[6:]
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if not exif.startswith(b"Exif\0") or order is None or len(tiff) < 8:
+        return 1
+    start = struct.unpack_from(order + "I", tiff, 4)[0]
+    count = int.from_bytes(tiff[start : start + 2], "little" if order == "<" else "big")
+    entries = tiff[start + 2 : start + 2 + 12 * count]
+    for tag, kind, _, value in struct.iter_unpack(order + "HHI4s", entries[: len(entries) // 12 * 12]):
+        if tag == EXIF_ORIENTATION:  # a SHORT, which some writers make a LONG
+            number = int(struct.unpack(order + ("I" if kind == 4 else "H2x"), value)[0])
+            return number if 1 <= number <= 8 else 1
+    return 1
 
 
 def _read_jpeg(file: BinaryIO) -> ImageHeader:
@@ -69,7 +124,7 @@ def _read_jpeg(file: BinaryIO) -> ImageHeader:
             header = replace(header, size=(width, height), memory=width * height * 6)
             progressive = marker in JPEG_PROGRESSIVE
         elif marker == JPEG_EXIF and header.orientation == 1:
-            header = replace(header, orientation=orientation_of(file.read(body)))
+            header = replace(header, orientation=_orientation_of(file.read(body)))
         elif marker == JPEG_SCAN:
             components = file.read(1)
             if frame and (progressive or components < frame[5:]):
@@ -145,7 +200,7 @@ def _read_png(file: BinaryIO) -> ImageHeader:
         elif kind not in PNG_NEEDED:
             copy = length
             if kind == b"eXIf" and size <= MAX_EXIF:
-                header = replace(header, orientation=orientation_of(b"Exif\0\0" + file.read(size)))
+                header = replace(header, orientation=_orientation_of(b"Exif\0\0" + file.read(size)))
             header = replace(header, animated=header.animated or kind == b"acTL")
         file.seek(after)
     return replace(header, fault="has more chunks than any picture")
@@ -183,7 +238,7 @@ def _read_webp(file: BinaryIO) -> ImageHeader:
         elif kind == b"EXIF" and size <= MAX_EXIF:
             exif = file.read(size)
             header = replace(
-                header, orientation=orientation_of(exif if exif.startswith(b"Exif") else b"Exif\0\0" + exif)
+                header, orientation=_orientation_of(exif if exif.startswith(b"Exif") else b"Exif\0\0" + exif)
             )
         file.seek(after)
     return replace(header, fault="has more chunks than any picture")

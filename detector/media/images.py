@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from detector.errors import OutputError, SourceError
 from detector.files import write_file
-from detector.media.image_header import read_header
-from detector.media.image_limits import MAX_PIXELS, ImageHeader, check, first_picture
+from detector.media.image_header import ImageHeader, read_header
+from detector.media.image_limits import MAX_PIXELS, check, first_picture
 
 __all__ = [
     "IMAGE_SUFFIXES",

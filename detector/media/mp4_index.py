@@ -10,13 +10,11 @@ import re
 from pathlib import Path
 
 from detector.errors import SourceError
-from detector.media.image_limits import MAX_PARTS
+from detector.media.image_header import MAX_PARTS
 
-__all__ = ["MAX_FRAMES", "Head", "claimed_frames"]
+__all__ = ["Head", "check_claims"]
 
-MAX_FRAMES = 2**22
-"""A day and a half at 30 frames per second."""
-
+MAX_FRAMES = 2**22  # a day and a half at 30 frames per second
 NOT_READ = frozenset({b"mdat", b"free", b"skip"})  # FFmpeg looks for tables in all other boxes, wherever they are
 SIZES = re.compile(rb"(?s)stsz.{4}(?!\x00{4}).{4}(.{4})")  # all of one size: there is no table
 SMALL_SIZES = re.compile(rb"(?s)stz2.{8}(.{4})")  # half a byte each, for which FFmpeg takes forty
@@ -48,22 +46,31 @@ class Head:
         return self._file.read(size)
 
 
-def claimed_frames(path: Path) -> int:
-    """Entries that a file claims without holding them; 0 for other formats, too many where the index is packed.
+def check_claims(path: Path, name: str) -> None:
+    """Refuse a file that claims more frames than it can hold, or whose index is packed, so that nobody knows.
+
+    Args:
+        path: a video of any format.
+        name: what the error message calls it.
 
     Raises:
-        OSError: it cannot be read.
+        SourceError: it does, or it cannot be read.
     """
-    with path.open("rb") as file:
-        try:
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:
-            return 0  # empty
-        with data:
-            return _count(data)
+    try:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            frames = _count(data)
+    except ValueError:
+        return  # empty
+    except OSError as error:
+        raise SourceError(f"{name}: cannot be read ({error.strerror}): check the file and its permissions") from error
+    if frames > MAX_FRAMES:
+        raise SourceError(
+            f"{name}: it claims to hold {frames} frames: the file is damaged, copy it again or convert it"
+        )
 
 
 def _count(data: mmap.mmap) -> int:
+    """Entries that a file claims without holding them; 0 for other formats, too many where the index is packed."""
     total, at = 0, 0
     for _ in range(MAX_PARTS):
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]

@@ -86,15 +86,8 @@ class JsonLinesSink(_TextSink):
             {"box": [row[corner] for corner in COLUMNS[-4:]], "confidence": row["confidence"], "class": row["class"]}
             for row in rows(frame, detections)
         ]
-        record = {
-            "source": frame.name,
-            "frame": frame.index,
-            "time": _rounded(frame.time),
-            "width": width,
-            "height": height,
-            "faces": faces,
-        }
-        self._emit(json.dumps(record) + "\n")
+        where = {"source": frame.name, "frame": frame.index, "time": _rounded(frame.time)}
+        self._emit(json.dumps({**where, "width": width, "height": height, "faces": faces}) + "\n")
 
 
 class CsvSink(_TextSink):

@@ -11,7 +11,6 @@ import sys
 import time
 from abc import ABC, abstractmethod
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 import cv2
@@ -67,13 +66,11 @@ class Sink(ABC):
     def __enter__(self: AnySink) -> AnySink:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             self.close()
         except OutputError as failure:
-            if error is None:
+            if kind is None:
                 raise
             log.error("%s", failure)  # what ended the run is the news; this must not hide it
 
@@ -125,7 +122,7 @@ class ImageSink(Sink):
 
 
 def _image_name(frame: Frame) -> str:
-    # Of a URL the last part, without what a file name must not hold.
+    """Of a URL the last part, without what a file name must not hold."""
     source = Path(frame.name.split("?")[0] if "://" in frame.name else frame.name)
     stem = "".join("_" if letter in '<>:"/\\|?*' or letter < " " else letter for letter in source.stem) or "frame"
     if frame.time is not None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from detector.errors import SourceError
 from detector.media.frames import POLL_S, Source, StillSource
@@ -155,8 +152,7 @@ def open_url(url: str, *, timeout_s: float, reconnect_limit_s: float) -> Source:
     began = time.monotonic()
     container = _interruptible(connect)
     if container.format.name.endswith("_pipe"):  # FFmpeg's name for a single image
-        container.close()
-        return StillSource.of_bytes(name, _interruptible(lambda: _download(url, name, timeout_s)))
+        return StillSource.of_bytes(name, _interruptible(lambda: _whole_file(container, name)))
     if container.duration:
         container.close()
         return _interruptible(lambda: VideoSource(url, name, timeout_s))
@@ -176,19 +172,20 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _download(url: str, name: str, timeout_s: float) -> bytes:
-    parts = urlsplit(url)
-    request = urllib.request.Request(urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])))  # noqa: S310 - http(s) by FFmpeg's account
-    if parts.username is not None:
-        account = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        request.add_header("Authorization", "Basic " + base64.b64encode(account.encode()).decode())
+def _whole_file(container: InputContainer, name: str) -> bytes:
+    """The bytes of a single image, as the other side sends them."""
+    import av.error
+
+    data = b""
     try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310 - as above
-            data: bytes = answer.read(MAX_STILL_BYTES)
-            return data
-    except OSError as error:
-        reason = getattr(error, "reason", None) or error
-        raise SourceError(f"{name}: cannot be fetched ({reason}): check the address and the network") from error
+        with container:
+            for packet in container.demux():
+                data += bytes(packet)
+                if len(data) > MAX_STILL_BYTES:
+                    break
+    except av.error.FFmpegError as error:
+        raise SourceError(f"{name}: cannot be fetched ({error.strerror}): check the address and the network") from error
+    return data
 
 
 def _interruptible(call: Callable[[], T]) -> T:

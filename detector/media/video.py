@@ -10,6 +10,7 @@ import logging
 import math
 import struct
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +21,11 @@ import numpy as np
 from detector.errors import SourceError
 from detector.media.frames import Frame, ReadAhead, Source
 from detector.media.images import Image
-from detector.media.mp4_index import MAX_FRAMES, Head, claimed_frames
+from detector.media.mp4_index import Head, check_claims
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.error import FFmpegError
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -70,20 +72,8 @@ def open_container(location: str | Head, name: str, timeout_s: float | None, opt
 
     try:
         container = av.open(location, mode="r", options=options, timeout=timeout_s, metadata_errors="replace")
-    except av.error.ExitError as error:
-        raise SourceError(f"{name}: no answer within {timeout_s:g} s: check the address and the network") from error
-    except av.error.InvalidDataError as error:
-        raise SourceError(f"{name}: not a video, or one that is cut short: copy it again or convert it") from error
-    except av.error.ArgumentError as error:
-        if "format_whitelist" not in options:
-            raise SourceError(f"{name}: cannot be opened ({error.strerror}): check the address") from error
-        raise SourceError(
-            f"{name}: not a kind of video that is opened here, or a list of other files: name the video itself, or "
-            "convert it to MP4"
-        ) from error
     except av.error.FFmpegError as error:
-        # Not str(error): it repeats the whole address, password included.
-        raise SourceError(f"{name}: cannot be opened ({error.strerror}): check the name and the address") from error
+        raise SourceError(f"{name}: {_why_not_opened(error, timeout_s, options)}") from error
     # FFmpeg also "plays" text files, as the screen of an old terminal.
     if not container.streams.video or container.format.name == "tty":
         container.close()
@@ -94,15 +84,20 @@ def open_container(location: str | Head, name: str, timeout_s: float | None, opt
     return container
 
 
-def _check_claims(path: Path, name: str) -> None:
-    try:
-        frames = claimed_frames(path)
-    except OSError as error:
-        raise SourceError(f"{name}: cannot be read ({error.strerror}): check the file and its permissions") from error
-    if frames > MAX_FRAMES:
-        raise SourceError(
-            f"{name}: it claims to hold {frames} frames: the file is damaged, copy it again or convert it"
+def _why_not_opened(error: FFmpegError, timeout_s: float | None, options: dict[str, str]) -> str:
+    import av.error
+
+    if isinstance(error, av.error.ExitError):
+        return f"no answer within {timeout_s:g} s: check the address and the network"
+    if isinstance(error, av.error.InvalidDataError):
+        return "not a video, or one that is cut short: copy it again or convert it"
+    if isinstance(error, av.error.ArgumentError) and "format_whitelist" in options:
+        return (
+            "not a kind of video that is opened here, or a list of other files: name the video itself, or convert it "
+            "to MP4"
         )
+    # Not str(error): it repeats the whole address, password included.
+    return f"cannot be opened ({error.strerror}): check the name and the address"
 
 
 def video_stream(container: InputContainer) -> VideoStream:
@@ -175,41 +170,45 @@ class VideoSource(Source):
     """
 
     def __init__(
-        self, location: str, name: str, timeout_s: float | None = None, *, max_pixels: int = MAX_FRAME_PIXELS,
+        self,
+        location: str,
+        name: str,
+        timeout_s: float | None = None,
+        *,
+        max_pixels: int = MAX_FRAME_PIXELS,
         max_head: int | None = None,
-    ) -> None:  # fmt: skip
-        options = LOOK_ONLY | (FILE if timeout_s is None else REMOTE)
+    ) -> None:
+        import av
+
         path = Path(location.removeprefix("file:"))
         if timeout_s is None:
-            _check_claims(path, name)
-        self._head = Head(path, name, max_head) if max_head else None
-        try:
-            self._container = open_container(self._head or location, name, timeout_s, options)
-        except BaseException:
-            self._close_head()
-            raise
-        if self._head:
-            self._head.left = math.inf
-        self._stream = video_stream(self._container)
-        context = self._stream.codec_context
-        if context.width * context.height > max_pixels:
-            self._container.close()
-            self._close_head()
-            raise SourceError(
-                f"{name}: {context.width}x{context.height} pixels are too many for a video (at most {max_pixels}): "
-                "scale it down"
-            )
+            check_claims(path, name)
+        with ExitStack() as stack:
+            head = stack.enter_context(closing(Head(path, name, max_head))) if max_head else None
+            options = LOOK_ONLY | (FILE if timeout_s is None else REMOTE)
+            self._container = stack.enter_context(open_container(head or location, name, timeout_s, options))
+            if head:
+                head.left = math.inf
+            self._stream = video_stream(self._container)
+            context = self._stream.codec_context
+            pixels = context.width * context.height
+            if pixels > max_pixels:
+                size = f"{context.width}x{context.height}"
+                raise SourceError(
+                    f"{name}: {size} pixels are too many for a video (at most {max_pixels}): scale it down"
+                )
+            self._opened = stack.pop_all()
         self._max_bytes = 3 * max_pixels
         self._stream.thread_type = "AUTO"
-        context.thread_count = DECODER_THREADS if context.width * context.height <= LARGE else 2
-        context.options = {
-            "max_pixels": str(max_pixels),
-            # How many frames come out of order is not guessed from the first ones, but taken from the standard.
-            **({"strict": "strict"} if context.name == "h264" else {}),
-        }
+        context.thread_count = DECODER_THREADS if pixels <= LARGE else 2
+        context.options = {"max_pixels": str(max_pixels)}
+        if context.name == "h264":  # how many frames come out of order is not guessed, but taken from the standard
+            context.options |= {"strict": "strict"}
         rate = self._stream.average_rate or self._stream.guessed_rate
         super().__init__(name, Fraction(rate) if rate else None)
-        self.length = self._stream.frames or self._estimate()
+        duration = self._container.duration
+        estimate = round(Fraction(duration, av.time_base) * self.fps) if duration and self.fps else None
+        self.length = self._stream.frames or estimate
         self.damaged = 0
         self._frames = ReadAhead(self._decode(), AHEAD, lambda frame: frame.image.nbytes)
 
@@ -219,18 +218,7 @@ class VideoSource(Source):
     def close(self) -> None:
         """Stop decoding and close the file."""
         if self._frames.close():
-            self._container.close()
-            self._close_head()
-
-    def _close_head(self) -> None:
-        if self._head:
-            self._head.close()
-
-    def _estimate(self) -> int | None:
-        import av
-
-        duration = self._container.duration
-        return round(Fraction(duration, av.time_base) * self.fps) if duration and self.fps else None
+            self._opened.close()
 
     def _decode(self) -> Generator[Frame, None, None]:
         convert = bgr_converter()
@@ -258,17 +246,12 @@ class VideoSource(Source):
         import av.error
 
         read = 0
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except av.error.FFmpegError as error:
-                log.warning("%s: reading ended early (%s)", self.name, error.strerror)
-                packet = None
-            if packet is None:
-                break
-            read += packet.size > 0  # the last packet is empty: it brings out the frames that the decoder held back
-            yield from self._decoded(packet.decode)
+        try:
+            for packet in self._container.demux(self._stream):
+                read += packet.size > 0  # the last packet is empty: it brings out the frames that the decoder held back
+                yield from self._decoded(packet.decode)
+        except av.error.FFmpegError as error:
+            log.warning("%s: reading ended early (%s)", self.name, error.strerror)
         if read < self._stream.frames:
             log.warning("%s: cut short, %d of %d frames are there", self.name, read, self._stream.frames)
             yield from self._decoded(self._stream.codec_context.decode)
