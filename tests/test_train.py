@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("torch", reason="tests that train need the extra train")
+
 from detector import train
 from tests.training.build import ROOT, SAMPLE, digest, untrained, yolo_folder
 

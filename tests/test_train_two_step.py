@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("torch", reason="tests that train need the extra train")
+
 from detector import train
 from tests.training.build import SAMPLE, digest
 from tests.training.two_step_parts import imagenet, write_crops
