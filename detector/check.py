@@ -152,7 +152,6 @@ def _load_labels(args: argparse.Namespace, report: Report) -> list[Sample]:
     Raises:
         AnnotationError: labels that cannot be used, or none that the flags leave.
         SourceError: a folder of images cannot be read.
-        MissingExtraError: a YOLO folder without PyYAML.
     """
     regions = Regions(args.ignore)
     labelled = _of_yolo(args, regions, report) if args.data else _of_voc(args, regions, report)

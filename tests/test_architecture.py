@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -61,8 +63,13 @@ def layer(name: str) -> int:
 
 
 def imported(path: Path) -> set[str]:
+    return names_in(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def names_in(*trees: ast.AST) -> set[str]:
+    """The modules that these parts of a module import, and the names from them."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in chain(*map(ast.walk, trees)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -78,6 +85,18 @@ def test_imports_go_down_only(path: Path) -> None:
         if name.startswith("detector."):
             other = name.removeprefix("detector.")
             assert layer(other) <= layer(own), f"{own} imports {other}"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    names = {".".join(("detector", *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in modules()}
+    names = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    needs = {}
+    for name, path in names.items():
+        tops = [node for node in ast.parse(path.read_text("utf-8")).body if not isinstance(node, ast.FunctionDef)]
+        found = {other for other in names_in(*tops) if other in names}
+        # "from detector.data import voc" needs detector.data.voc, and not what the package has beside it.
+        needs[name] = {one for one in found if not any(other.startswith(f"{one}.") for other in found)} - {name}
+    assert len(list(TopologicalSorter(needs).static_order())) == len(names)  # or CycleError names the circle
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))

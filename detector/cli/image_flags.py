@@ -49,7 +49,6 @@ def load_images(args: argparse.Namespace, report: Report, *, faceless: bool = Fa
     Raises:
         AnnotationError: flags that do not go together, or labels that cannot be used.
         SourceError: images that cannot be read.
-        MissingExtraError: a YOLO folder without PyYAML.
     """
     corrections = getattr(args, "corrections", None)
     regions, part = Regions(args.ignore), None if args.part == ALL else args.part

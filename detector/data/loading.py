@@ -137,7 +137,6 @@ def load_yolo(
 
     Raises:
         AnnotationError: data.yaml or a label file cannot be used, a class name is not known, or no image can be read.
-        MissingExtraError: PyYAML is not installed.
     """
     regions, report = regions or Regions(), Report() if report is None else report
     source = read_source(data)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from detector.data.csvfile import read_text
 from detector.data.voc import MAX_BYTES, NUMBER
 from detector.detections import CLASSES, Detections
-from detector.errors import AnnotationError, MissingExtraError
+from detector.errors import AnnotationError
 from detector.media.images import IMAGE_SUFFIXES
 
 __all__ = [
@@ -164,7 +166,6 @@ def read_source(data: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> YoloSo
 
     Raises:
         AnnotationError: it is missing, no YAML, or lists no class names.
-        MissingExtraError: PyYAML is not installed.
     """
     content = _read_yaml(data, "name a data.yaml", f"--data {data}")
     names = _names_in(content.get("names"))
@@ -180,7 +181,6 @@ def read_names(path: Path) -> list[str]:
 
     Raises:
         AnnotationError: the file cannot be read, or the names are no plain list.
-        MissingExtraError: PyYAML is not installed.
     """
     remedy = "give the class names with --names"
     if path.name == CLASSES_TXT:
@@ -228,10 +228,6 @@ def _read_yaml(path: Path, remedy: str, title: str) -> dict[str, Any]:
 
     Messages call the file ``title`` and end with ``remedy``.
     """
-    try:
-        import yaml
-    except ImportError as error:
-        raise MissingExtraError("PyYAML", "score") from error
     text = read_text(path, remedy, MAX_YAML, title)
     try:
         # As safe as SafeLoader: tags mean nothing to it. Aliases are not copied, so a bomb of them stays small.
