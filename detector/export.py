@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from detector import cli
 from detector.cli.flags import add_flags
@@ -18,6 +19,15 @@ __all__ = ["main", "next_command"]
 EXAMPLES = """\
   mask-detector export runs/train/weights/best.pt
   mask-detector export weights/mask_detector.pt --head end2end --out mask_detector_e2e.onnx"""
+
+
+def __getattr__(name: str) -> Any:
+    """``export``, for programs; here, since it imports torch."""
+    if name == "export":
+        from detector.training.exporter import export
+
+        return export
+    raise AttributeError(name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

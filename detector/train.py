@@ -51,6 +51,19 @@ EXAMPLES = """\
   mask-detector train --engine two-step --finder                   its face finder"""
 
 
+def __getattr__(name: str) -> Any:
+    """``train`` and ``resume``, for programs; here, since they import torch."""
+    if name == "train":
+        from detector.training.single_stage.yolo_training import train
+
+        return train
+    if name == "resume":
+        from detector.training.resume import resume
+
+        return resume
+    raise AttributeError(name)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     return cli.run_command(build_parser(), _command, argv)

@@ -9,7 +9,7 @@ from typing import Literal
 
 from detector.engines.session import OnnxSession
 from detector.errors import OutputError
-from detector.files import write_file
+from detector.files import make_folder, write_file
 from detector.training.checkpoint import FACE_FINDER, read_two_step
 from detector.training.parity import Parity, compare
 from detector.training.single_stage.ultralytics_env import ultralytics_env
@@ -96,15 +96,10 @@ def install(files: Sequence[Path], folder: Path) -> list[Path]:
     Raises:
         OutputError: the folder cannot be written.
     """
-    installed = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for source in files:
-            target = folder / source.name
-            if target.exists():
-                write_file(target.with_name(f"{target.name}.bak"), target.read_bytes(), replace=True)
-            write_file(target, source.read_bytes(), replace=True)
-            installed.append(target)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}): check its permissions") from error
-    return installed
+    make_folder(folder)
+    for source in files:
+        target = folder / source.name
+        if target.exists():
+            write_file(target.with_name(f"{target.name}.bak"), target.read_bytes(), replace=True)
+        write_file(target, source.read_bytes(), replace=True)
+    return [folder / source.name for source in files]

@@ -47,30 +47,19 @@ class Parity:
         score: of a class's score.
     """
 
-    inputs: int = 0
-    candidates: int = 0
-    pixels: float = 0.0
-    score: float = 0.0
-
-    def __add__(self, other: Parity) -> Parity:
-        return Parity(
-            self.inputs + other.inputs,
-            self.candidates + other.candidates,
-            float(np.maximum(self.pixels, other.pixels)),  # NaN stays
-            float(np.maximum(self.score, other.score)),
-        )
+    inputs: int
+    candidates: int
+    pixels: float
+    score: float
 
     def __str__(self) -> str:
-        boxes = (
-            f"{self.candidates} boxes, off by at most {self.pixels:.2g} px and "
-            if self.candidates
-            else "off by at most "
-        )
-        return f"equal to the checkpoint on {self.inputs} inputs ({boxes}{self.score:.1g})"
+        boxes = f"{self.candidates} boxes, " if self.candidates else ""
+        pixels = f"{self.pixels:.2g} px and " if self.candidates else ""
+        return f"equal to the checkpoint on {self.inputs} inputs ({boxes}off by at most {pixels}{self.score:.1g})"
 
 
-Difference = Callable[[list[Floats], list[Floats]], Parity]
-"""Compares what both networks say of one image: their outputs without the batch's axis."""
+Difference = Callable[[list[Floats], list[Floats]], tuple[int, float, float]]
+"""Compares what both networks say of one image, their outputs without the batch's axis: candidates, pixels, score."""
 
 
 def compare(network: Any, session: OnnxSession, inputs: Iterable[Floats], difference: Difference) -> Parity:
@@ -86,7 +75,7 @@ def compare(network: Any, session: OnnxSession, inputs: Iterable[Floats], differ
         ModelError: a candidate is off by more than half a pixel or 0.001, or has no twin.
         SourceError: an image cannot be read.
     """
-    seen = Parity()
+    count, seen = 0, [(0, 0.0, 0.0)]
     network.eval()
     for tensor in inputs:
         theirs = session(tensor)
@@ -94,18 +83,18 @@ def compare(network: Any, session: OnnxSession, inputs: Iterable[Floats], differ
             said = network(torch.from_numpy(tensor))
         ours = [part.numpy() for part in (said if isinstance(said, tuple) else (said,))[: len(theirs)]]
         if [part.shape for part in ours] != [part.shape for part in theirs]:
-            raise ModelError(
-                f"{session.source}: its outputs have other shapes than its checkpoint's: nothing was written"
-            )
-        seen += Parity(inputs=1)
-        for row in range(len(tensor)):
-            seen += difference([part[row] for part in ours], [part[row] for part in theirs])
-    if not (seen.inputs and seen.pixels <= MAX_PIXELS and seen.score <= MAX_SCORE):  # in this form NaN fails too
+            raise ModelError(f"{session.source}: its outputs have other shapes than its checkpoint's: not exported")
+        rows = zip(zip(*ours, strict=True), zip(*theirs, strict=True), strict=True)
+        seen += [difference(list(one), list(other)) for one, other in rows]
+        count += 1
+    candidates, pixels, score = np.array(seen).T
+    parity = Parity(count, int(candidates.sum()), float(pixels.max()), float(score.max()))
+    if not (count and parity.pixels <= MAX_PIXELS and parity.score <= MAX_SCORE):  # in this form NaN fails too
         raise ModelError(
-            f"{session.source}: differs from its checkpoint by {seen.pixels:.3g} px and {seen.score:.3g} in score "
+            f"{session.source}: differs from its checkpoint by {parity.pixels:.3g} px and {parity.score:.3g} in score "
             f"(allowed are {MAX_PIXELS} and {MAX_SCORE}): nothing was written"
         )
-    return seen
+    return parity
 
 
 def letterboxed(paths: Sequence[Path], imgsz: int, stride: int) -> Iterator[Floats]:
@@ -125,35 +114,35 @@ def letterboxed(paths: Sequence[Path], imgsz: int, stride: int) -> Iterator[Floa
     yield np.stack([_written(picture, Letterbox.fill(picture.shape[:2], (imgsz, half))) for picture in pair])
 
 
-def raw_boxes(ours: list[Floats], theirs: list[Floats]) -> Parity:
+def raw_boxes(ours: list[Floats], theirs: list[Floats]) -> tuple[int, float, float]:
     """Columns (4 + classes, anchors), cxcywh px and scores: the anchors stand in the same order on both sides."""
     return scored_boxes(*([_corners(output[0]), output[0][4:].T] for output in (ours, theirs)))
 
 
-def scored_boxes(ours: list[Floats], theirs: list[Floats]) -> Parity:
+def scored_boxes(ours: list[Floats], theirs: list[Floats]) -> tuple[int, float, float]:
     """Boxes (N, 4), xyxy px, and scores (N,) or (N, classes), in the same order on both sides."""
     scores = [output[1].reshape(len(output[1]), -1) for output in (ours, theirs)]
     counting = _counting(np.maximum(*(score.max(axis=1) for score in scores)))
     pixels = np.abs(ours[0] - theirs[0])[counting].max()
-    return Parity(0, len(counting), float(pixels), float(np.abs(scores[0] - scores[1]).max()))
+    return len(counting), float(pixels), float(np.abs(scores[0] - scores[1]).max())
 
 
-def end_to_end_boxes(ours: list[Floats], theirs: list[Floats]) -> Parity:
+def end_to_end_boxes(ours: list[Floats], theirs: list[Floats]) -> tuple[int, float, float]:
     """Rows (300, 6): nearly equal scores may have changed places, so each row looks for its twin on the other side."""
-    seen = Parity()
+    worst = np.zeros(2)
     counting = _counting(np.maximum(ours[0][:, 4], theirs[0][:, 4]))
     for one, other in ((ours[0], theirs[0]), (theirs[0], ours[0])):
         for row in one[counting]:
             pixels = np.abs(other[:, :4] - row[:4]).max(axis=1)
             score = np.where(other[:, 5] == row[5], np.abs(other[:, 4] - row[4]), 1.0)
             twin = np.maximum(pixels / MAX_PIXELS, score / MAX_SCORE).argmin()
-            seen += Parity(pixels=float(pixels[twin]), score=float(score[twin]))
-    return seen + Parity(candidates=len(counting))
+            worst = np.maximum(worst, [pixels[twin], score[twin]])
+    return len(counting), float(worst[0]), float(worst[1])
 
 
-def class_scores(ours: list[Floats], theirs: list[Floats]) -> Parity:
+def class_scores(ours: list[Floats], theirs: list[Floats]) -> tuple[int, float, float]:
     """Scores (classes,)."""
-    return Parity(score=float(np.abs(ours[0] - theirs[0]).max()))
+    return 0, 0.0, float(np.abs(ours[0] - theirs[0]).max())
 
 
 def _written(picture: npt.NDArray[np.uint8], geometry: Letterbox) -> Floats:

@@ -15,10 +15,7 @@ import pytest
 from detector import export, train
 from detector.errors import DetectorError
 from detector.training.checkpoint import load
-from detector.training.exporter import export as export_network
-from detector.training.resume import resume
 from detector.training.single_stage.ultralytics_env import ultralytics_env
-from detector.training.single_stage.yolo_training import train as train_network
 from tests.training.build import ROOT, copy_of_folder, untrained, yolo_folder
 
 
@@ -88,7 +85,7 @@ def test_a_size_of_training_that_is_none_is_refused_with_the_remedy(tmp_path: Pa
     content = torch.load(untrained(), weights_only=False)
     torch.save(content | {"train_args": {"imgsz": imgsz}}, tmp_path / "a.pt")
     with pytest.raises(DetectorError, match="give the size with --imgsz"):
-        export_network(tmp_path / "a.pt", tmp_path / "a.onnx")
+        export.export(tmp_path / "a.pt", tmp_path / "a.onnx")
 
 
 @pytest.mark.parametrize("name", ["last.pt", "best.pt"])
@@ -99,7 +96,7 @@ def test_resuming_a_strangers_run_runs_nothing_of_its_checkpoints(tmp_path: Path
     shutil.copy(untrained(), run / "weights" / "last.pt")
     hostile(run / "weights" / name, tmp_path / "touched")
     with pytest.raises(DetectorError, match=rf"{name}: holds .*--trust"):
-        resume(run, device="cpu")
+        train.resume(run, device="cpu")
     assert not (tmp_path / "touched").exists()
 
 
@@ -110,7 +107,7 @@ def test_a_strangers_label_cache_is_thrown_away_unread(tmp_path: Path) -> None:
     for part in ("train", "val"):
         with (data.parent / "labels" / f"{part}.cache").open("wb") as file:
             np.save(file, call, allow_pickle=True)
-    train_network(data, tmp_path / "run", untrained(), epochs=1, imgsz=64, batch=4, device="cpu")
+    train.train(data, tmp_path / "run", untrained(), epochs=1, imgsz=64, batch=4, device="cpu")
     assert not (tmp_path / "touched").exists()
 
 

@@ -17,6 +17,7 @@ from ultralytics.utils.torch_utils import strip_optimizer
 from detector.data.progress import Progress, silent
 from detector.detections import CLASSES
 from detector.errors import TrainingError
+from detector.evaluation.text import aligned, number
 from detector.staging import staging_folder
 from detector.training.checkpoint import refusal
 from detector.training.history import log_epoch
@@ -110,11 +111,11 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no 
         """The final validation's result for each class, as a table."""
         metrics = self.validator.metrics
         rows = {int(index): row for row, index in enumerate(metrics.ap_class_index)}
-        lines = [f"{'class':<14}{'faces':>7}{'AP50':>8}{'precision':>11}{'recall':>8}"]
+        lines: list[tuple[str, ...]] = [("class", "faces", "AP50", "precision", "recall")]
         for index, name in enumerate(CLASSES):
-            ap50, precision, recall = (getattr(metrics.box, key)[rows[index]] for key in ("ap50", "p", "r"))
-            lines.append(f"{name:<14}{int(metrics.nt_per_class[index]):>7}{ap50:>8.3f}{precision:>11.3f}{recall:>8.3f}")
-        return "\n".join(lines)
+            figures = [float(getattr(metrics.box, key)[rows[index]]) for key in ("ap50", "p", "r")]
+            lines.append((name, str(int(metrics.nt_per_class[index])), *map(number, figures)))
+        return aligned(lines)
 
     def _log_epoch(self) -> None:
         figures = {"loss": float(sum(self.tloss.values())), "one-word AP50": float(self.metrics["metrics/mAP50(B)"])}

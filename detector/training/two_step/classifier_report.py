@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.engines.classifier import BACKGROUND
+from detector.evaluation.text import aligned, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,60 +20,37 @@ __all__ = ["ClassifierReport", "count_said"]
 
 @dataclass(frozen=True)
 class ClassifierReport:
-    """How a classifier did on labelled crops. Figures come for each class; without anything to divide by they are 0.
+    """How a classifier did on labelled crops. Of each class; a figure without anything to divide by is 0.
 
     Args:
         names: the classes.
         confusion: int64 (classes, classes), rows are labels, columns what the classifier said.
+        support: int64 (classes,), labelled crops.
+        precision, recall, f1: float64 (classes,).
+        accuracy: share of all crops that got their class.
+        accuracy_of_faces: of the crops of faces; what was taken for background is wrong too.
     """
 
     names: tuple[str, ...]
     confusion: npt.NDArray[np.int64]
-
-    @property
-    def support(self) -> npt.NDArray[np.int64]:
-        """Labelled crops."""
-        return np.asarray(self.confusion.sum(axis=1))
-
-    @property
-    def precision(self) -> npt.NDArray[np.float64]:
-        """Share of what was said that is right."""
-        return np.asarray(np.diag(self.confusion) / np.maximum(self.confusion.sum(axis=0), 1))
-
-    @property
-    def recall(self) -> npt.NDArray[np.float64]:
-        """Share of the labelled crops that got their class."""
-        return np.asarray(np.diag(self.confusion) / np.maximum(self.support, 1))
-
-    @property
-    def f1(self) -> npt.NDArray[np.float64]:
-        """Harmonic mean of precision and recall."""
-        total = np.maximum(self.precision + self.recall, 1e-12)
-        return np.asarray(2 * self.precision * self.recall / total)
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the crops that got their class."""
-        return float(np.trace(self.confusion) / max(self.confusion.sum(), 1))
-
-    @property
-    def accuracy_of_faces(self) -> float:
-        """Share of the crops of faces that got their class; what was taken for background is wrong too."""
-        faces = [index for index, name in enumerate(self.names) if name != BACKGROUND]
-        return float(np.diag(self.confusion)[faces].sum() / max(self.support[faces].sum(), 1))
+    support: npt.NDArray[np.int64]
+    precision: npt.NDArray[np.float64]
+    recall: npt.NDArray[np.float64]
+    f1: npt.NDArray[np.float64]
+    accuracy: float
+    accuracy_of_faces: float
 
     def __str__(self) -> str:
-        lines = [f"{'':<14}{'precision':>10}{'recall':>8}{'F1':>8}{'support':>9}"]
-        rows = zip(self.names, self.precision, self.recall, self.f1, self.support, strict=True)
-        lines += ["{:<14}{:>10.3f}{:>8.3f}{:>8.3f}{:>9}".format(*row) for row in rows]
-        lines.append(f"accuracy {self.accuracy:.3f} of {self.confusion.sum()} crops")
+        rows = [("", "precision", "recall", "F1", "support")]
+        figures = zip(self.names, self.precision, self.recall, self.f1, self.support, strict=True)
+        rows += [(name, number(p), number(r), number(f1), str(count)) for name, p, r, f1, count in figures]
+        summary = f"accuracy {self.accuracy:.3f} of {self.support.sum()} crops"
         if BACKGROUND in self.names:
             faces = self.support.sum() - self.support[self.names.index(BACKGROUND)]
-            lines[-1] += f", {self.accuracy_of_faces:.3f} of the {faces} faces among them"
-        lines += ["", f"{'labelled as':<14}" + "".join(f"{name:>14}" for name in self.names) + "  (what it said)"]
-        for name, counts in zip(self.names, self.confusion.tolist(), strict=True):
-            lines.append(f"{name:<14}" + "".join(f"{count:>14}" for count in counts))
-        return "\n".join(lines)
+            summary += f", {self.accuracy_of_faces:.3f} of the {faces} faces among them"
+        table = [("labelled as, and what it said", *self.names)]
+        table += [(name, *map(str, row)) for name, row in zip(self.names, self.confusion.tolist(), strict=True)]
+        return f"{aligned(rows)}\n{summary}\n\n{aligned(table)}"
 
     def draw(self, axes: Axes) -> None:
         """Draw the confusion matrix."""
@@ -90,4 +68,9 @@ def count_said(labels: npt.NDArray[np.int64], said: npt.NDArray[np.int64], names
     """Compare labels (N,) with what a classifier said (N,), both indices into ``names``."""
     confusion = np.zeros((len(names), len(names)), np.int64)
     np.add.at(confusion, (labels, said), 1)
-    return ClassifierReport(tuple(names), confusion)
+    right, support = np.diag(confusion), confusion.sum(axis=1)
+    precision, recall = (right / np.maximum(total, 1) for total in (confusion.sum(axis=0), support))
+    f1 = 2 * right / np.maximum(confusion.sum(axis=0) + support, 1)
+    faces = [index for index, name in enumerate(names) if name != BACKGROUND]
+    accuracy, of_faces = (float(right[rows].sum() / max(support[rows].sum(), 1)) for rows in (slice(None), faces))
+    return ClassifierReport(tuple(names), confusion, support, precision, recall, f1, accuracy, of_faces)

@@ -139,5 +139,5 @@ def _sizes(labelled: Sequence[Sample], min_side: float) -> Floats:
 def _is_free(boxes: Floats, item: Sample) -> npt.NDArray[np.bool_]:
     """Which boxes show no part of a labelled face or of a region where there may be one."""
     taken = np.concatenate([item.truth.xyxy, item.ignored])
-    share_of_smaller = np.maximum(containment(boxes, taken), containment(taken, boxes).T)
-    return np.asarray((share_of_smaller < LEAST_OVERLAP).all(axis=1))
+    shares = np.maximum(containment(boxes, taken), containment(taken, boxes).T)
+    return np.asarray((shares < LEAST_OVERLAP).all(axis=1))

@@ -51,7 +51,7 @@ LEAST_NEGATIVES = 64
 
 
 @dataclass(frozen=True)
-class Level:
+class _Level:
     """The priors of one feature map.
 
     Args:
@@ -69,10 +69,10 @@ class Level:
 
 
 LEVELS = (
-    Level(8, ((8, 2), (12, 2), (17, 1), (24, 1), (34, 1))),
-    Level(16, ((48, 1), (68, 1))),
-    Level(32, ((96, 1), (136, 1))),
-    Level(64, ((192, 1), (272, 1), (384, 1))),
+    _Level(8, ((8, 2), (12, 2), (17, 1), (24, 1), (34, 1))),
+    _Level(16, ((48, 1), (68, 1))),
+    _Level(32, ((96, 1), (136, 1))),
+    _Level(64, ((192, 1), (272, 1), (384, 1))),
 )
 
 
@@ -214,7 +214,7 @@ def _priors(maps: list[Tensor]) -> Tensor:
     return torch.cat(levels)
 
 
-def _cell(level: Level) -> list[list[float]]:
+def _cell(level: _Level) -> list[list[float]]:
     """The priors of the first cell, xyxy px."""
     boxes = []
     for size, dense in level.sizes:
