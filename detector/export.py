@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,10 @@ EXAMPLES = """\
 
 
 def __getattr__(name: str) -> Any:
-    """``export``, for programs; here, since it imports torch."""
-    if name == "export":
-        from detector.training.exporter import export
-
-        return export
-    raise AttributeError(name)
+    """``export``, for programs: imported when it is asked for, since it imports torch."""
+    if name != "export":
+        raise AttributeError(name)
+    return import_module("detector.training.exporter").export
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ FOREIGN_FLAGS: dict[str, tuple[set[str], str]] = {
 }
 """By network, what its training does not have, and the remedy."""
 
+_FUNCTIONS = {"train": "detector.training.single_stage.yolo_training", "resume": "detector.training.resume"}
+
 EXAMPLES = """\
   mask-detector train                                              on the sample in data/
   mask-detector train --annotations my/xml --images my/photos --epochs 50
@@ -52,16 +55,10 @@ EXAMPLES = """\
 
 
 def __getattr__(name: str) -> Any:
-    """``train`` and ``resume``, for programs; here, since they import torch."""
-    if name == "train":
-        from detector.training.single_stage.yolo_training import train
-
-        return train
-    if name == "resume":
-        from detector.training.resume import resume
-
-        return resume
-    raise AttributeError(name)
+    """``train`` and ``resume``, for programs: imported when they are asked for, since they import torch."""
+    if name not in _FUNCTIONS:
+        raise AttributeError(name)
+    return getattr(import_module(_FUNCTIONS[name]), name)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,10 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from typing import Any
 
 __all__ = ["Contents", "Figures", "Trained", "clock", "data_note", "draw_curves", "log_epoch"]
 
@@ -80,27 +77,18 @@ def clock(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
 
 
-def draw_curves(history: Sequence[Figures], picture: Path, report: Any = None) -> None:
-    """Draw losses and other figures over the epochs, and the report's own picture if it has one.
-
-    Args:
-        history: the epochs' figures, in order.
-        picture: the file to write, .png or .svg.
-        report: its ``draw`` gets a third place.
-    """
+def draw_curves(history: Sequence[Figures], picture: Path) -> None:
+    """Draw losses, and beside them the other figures, over the epochs; ``picture`` is a .png or .svg to write."""
     from matplotlib.figure import Figure  # without pyplot there is no window system to look for
 
-    extra = hasattr(report, "draw")
-    figure = Figure(figsize=(14 if extra else 10, 4), layout="constrained")
-    panels: Sequence[Axes] = figure.subplots(1, 3 if extra else 2)
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
     for name in history[0]:
-        axes, style = panels[0 if "loss" in name else 1], "--" if name.startswith("val ") else "-"
+        axes, style = left if "loss" in name else right, "--" if name.startswith("val ") else "-"
         axes.plot(range(1, len(history) + 1), [epoch[name] for epoch in history], style, marker=".", label=name)
-    panels[1].set_ylim(0, 1)
-    for axes, title in zip(panels, ("loss", "on the validation images"), strict=False):
+    right.set_ylim(0, 1)
+    for axes, title in ((left, "loss"), (right, "score")):
         axes.set(title=title, xlabel="epoch")
         axes.grid(alpha=0.3)
         axes.legend()
-    if extra:
-        report.draw(panels[2])
     figure.savefig(picture, dpi=120)

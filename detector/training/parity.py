@@ -1,4 +1,4 @@
-"""Does an exported network find what its checkpoint finds? Asked on real images, in several shapes."""
+"""An exported network, and whether it finds what its checkpoint finds: asked on real images, in several shapes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 import torch
 
+import detector
 from detector.engines.letterbox import InputBuffer, Letterbox
 from detector.engines.session import OnnxSession
 from detector.errors import ModelError
 from detector.media import images
+from detector.training.checkpoint import LICENSE, now
 
 __all__ = [
+    "OPSET",
     "Difference",
+    "Draft",
+    "Floats",
     "Parity",
     "class_scores",
     "compare",
@@ -26,6 +32,9 @@ __all__ = [
     "raw_boxes",
     "scored_boxes",
 ]
+
+OPSET = 17
+"""Read by every onnxruntime since 1.13 and by all its providers; from 19 on its CUDA kernels lack Resize."""
 
 MAX_PIXELS, MAX_SCORE = 0.5, 1e-3
 """How far a box's edge and a score may be off; below either, no one and no metric sees a difference."""
@@ -60,6 +69,45 @@ class Parity:
 
 Difference = Callable[[list[Floats], list[Floats]], tuple[int, float, float]]
 """Compares what both networks say of one image, their outputs without the batch's axis: candidates, pixels, score."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An exported network, and how it is compared with its checkpoint.
+
+    Args:
+        network_name: its file's name, see :mod:`detector.engines.weights`.
+        about: its head or backbone, and its size, for people.
+        model: the graph.
+        entries: what it says about itself, to be added to the metadata.
+        network: the checkpoint's, in torch.
+        inputs: what both are run on, float32 (B, 3, H, W).
+        difference: compares what both say.
+    """
+
+    network_name: str
+    about: str
+    model: onnx.ModelProto
+    entries: dict[str, str]
+    network: Any
+    inputs: Iterable[Floats]
+    difference: Difference
+
+    def file(self) -> bytes:
+        """The .onnx, with metadata: who made it, of what, and when; what is there is kept."""
+        common = {
+            "author": "mask-detector",
+            "date": now(),
+            "license": LICENSE,
+            "detector": detector.__version__,
+            "docs": "https://github.com/mask-detector/mask-detector",
+        }
+        before = {entry.key: entry.value for entry in self.model.metadata_props}
+        del self.model.metadata_props[:]
+        onnx.helper.set_model_props(self.model, before | common | self.entries)
+        self.model.doc_string = ""
+        onnx.checker.check_model(self.model)
+        return bytes(self.model.SerializeToString())
 
 
 def compare(network: Any, session: OnnxSession, inputs: Iterable[Floats], difference: Difference) -> Parity:

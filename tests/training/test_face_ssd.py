@@ -25,9 +25,8 @@ from detector.training.resume import resume
 from detector.training.start import load_imagenet
 from detector.training.two_step import face_ssd_network
 from detector.training.two_step.face_ssd_data import SMALLEST, Pictures, view, views
-from detector.training.two_step.face_ssd_network import Decoded, FaceSSD, Targets, detection_loss, match
-from detector.training.two_step.face_ssd_training import FaceFinderLearner, FaceFinderSettings
-from detector.training.two_step.face_ssd_validation import measure
+from detector.training.two_step.face_ssd_network import Decoded, FaceSSD, Targets, detection_loss, match_priors
+from detector.training.two_step.face_ssd_training import FaceFinderLearner, FaceFinderSettings, measure
 from tests.training.build import SAMPLE, yolo_folder
 from tests.training.two_step_parts import imagenet, stop_in
 
@@ -91,7 +90,7 @@ def test_every_face_from_10_px_has_a_prior_that_learns_it_well(priors: torch.Ten
 
 def test_what_the_coder_encodes_is_decoded_to_the_face(priors: torch.Tensor) -> None:
     faces = torch.tensor([[100.0, 100, 140, 150], [200, 200, 212, 215], [10, 10, 400, 500]])
-    learnt = match(faces, faces[:0], priors).face
+    learnt = match_priors(faces, faces[:0], priors).face
     mine = learnt >= 0
     encoded = BoxCoder(face_ssd_network.CODER_WEIGHTS).encode_single(faces[learnt[mine]], priors[mine])
     decoded = face_ssd_network._decode(encoded[None], priors[mine])[0]
@@ -101,7 +100,7 @@ def test_what_the_coder_encodes_is_decoded_to_the_face(priors: torch.Tensor) -> 
 
 def test_priors_on_an_ignored_face_are_not_asked_and_those_on_a_face_beside_it_are(priors: torch.Tensor) -> None:
     face, ignored = torch.tensor([[100.0, 100, 140, 150]]), torch.tensor([[120.0, 100, 160, 150]])
-    learnt = match(face, ignored, priors).face
+    learnt = match_priors(face, ignored, priors).face
     assert (learnt[(box_iou(face, priors) >= 0.45)[0]] == 0).all()
     overlapping = (box_iou(ignored, priors) >= 0.2)[0] & (box_iou(face, priors) < 0.3)[0]
     assert overlapping.any()
@@ -111,7 +110,7 @@ def test_priors_on_an_ignored_face_are_not_asked_and_those_on_a_face_beside_it_a
 
 def test_priors_in_a_region_much_larger_than_faces_are_not_asked(priors: torch.Tensor) -> None:
     region = torch.tensor([[0.0, 0, 300, 300]])
-    learnt = match(region[:0], region, priors).face
+    learnt = match_priors(region[:0], region, priors).face
     inside = ((priors[:, :2] >= 0) & (priors[:, 2:] <= 300)).all(dim=1)
     assert (learnt[inside] == -2).all()
     assert (learnt[(priors[:, :2] > 300).any(dim=1)] == -1).all()

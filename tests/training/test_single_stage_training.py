@@ -52,6 +52,7 @@ def test_a_run_interrupted_in_its_second_epoch_goes_on_from_the_first(
     assert ear.steps == [("epoch 1/2", 1), ("epoch 1/2", 2), ("epoch 1/2", 3), ("epoch 2/2", 1)]
 
     moved = run.rename(tmp_path / "elsewhere")
+    caplog.clear()
     with caplog.at_level("INFO", "detector"):
         result = resume(moved, device="cpu")
     (line,) = [line for line in caplog.messages if line.startswith("epoch")]

@@ -17,8 +17,7 @@ from detector.training.history import Contents, Trained, data_note
 from detector.training.resume import resume
 from detector.training.start import load_imagenet
 from detector.training.two_step.classifier_network import MaskClassifierNetwork
-from detector.training.two_step.classifier_report import count_said
-from detector.training.two_step.classifier_training import ClassifierLearner, ClassifierSettings
+from detector.training.two_step.classifier_training import ClassifierLearner, ClassifierSettings, count_said
 from detector.training.two_step.crop_folder import batches, read_crop_folder, whole
 from tests.training.two_step_parts import imagenet, stop_in, write_crops
 
@@ -200,6 +199,16 @@ def test_an_interrupted_training_goes_on_as_if_nothing_had_been(
     for name, tensor in ours.items():
         torch.testing.assert_close(tensor, theirs[name], atol=1e-4, rtol=1e-3)
     assert done.report.confusion.tolist() == trained.report.confusion.tolist()
+
+
+@pytest.mark.slow
+def test_a_run_whose_crops_show_other_classes_by_now_cannot_go_on(trained: Trained, tmp_path: Path) -> None:
+    run, last = new_run(tmp_path), torch.load(trained.run / "weights" / "last.pt", weights_only=True)
+    changed = write_crops(tmp_path / "crops", split({"with_mask": 12, "without_mask": 12}))
+    (run / "weights").mkdir()
+    torch.save(last | {"settings": last["settings"] | {"crops": str(changed)}}, run / "weights" / "last.pt")
+    with pytest.raises(TrainingError, match="the data are not those that it began with"):
+        resume(run, device="cpu")
 
 
 @pytest.mark.slow

@@ -20,8 +20,8 @@ from detector.errors import TrainingError
 from detector.evaluation.text import aligned, number
 from detector.staging import staging_folder
 from detector.training.checkpoint import refusal
+from detector.training.hardware import accelerate
 from detector.training.history import log_epoch
-from detector.training.single_stage.cpu_speed import accelerate
 
 __all__ = ["FaceTrainer"]
 

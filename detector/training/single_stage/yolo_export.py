@@ -18,8 +18,7 @@ from detector.engines.weights import DEFAULT_WEIGHTS
 from detector.errors import ModelError
 from detector.staging import temporary_folder
 from detector.training.checkpoint import load, packed
-from detector.training.draft import OPSET, Draft
-from detector.training.parity import end_to_end_boxes, letterboxed, raw_boxes
+from detector.training.parity import OPSET, Draft, end_to_end_boxes, letterboxed, raw_boxes
 
 __all__ = ["divide_split_convolutions", "draft_detector"]
 
@@ -59,6 +58,7 @@ def _export_with_ultralytics(checkpoint: Path, imgsz: int, head: str) -> onnx.Mo
 
     try:
         network = YOLO(checkpoint, task="detect")
+        network.model.end2end = head == "end2end"  # of two heads, fusing keeps the one that is used
         divide_split_convolutions(network.model.fuse())
         made = network.export(
             format="onnx",

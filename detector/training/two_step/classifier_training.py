@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from detector.engines.classifier import BACKGROUND
 from detector.engines.crops import SIDE
 from detector.engines.weights import CLASSIFIER_WEIGHTS
 from detector.errors import TrainingError
+from detector.evaluation.text import aligned, number
 from detector.training.checkpoint import CLASSIFIER
 from detector.training.history import Figures, data_note
 from detector.training.runs import batch_size
 from detector.training.two_step.classifier_network import LEAST_SIDE, MaskClassifierNetwork
-from detector.training.two_step.classifier_report import ClassifierReport, count_said
 from detector.training.two_step.crop_folder import batches, read_crop_folder, whole
 from detector.training.two_step.learner import Learner, rate, rgb_tensor
 
-__all__ = ["ClassifierLearner", "ClassifierSettings"]
+__all__ = ["ClassifierLearner", "ClassifierReport", "ClassifierSettings", "count_said"]
 
 BATCH = 32
 HEAD_RATE, WHOLE_RATE = 1e-3, 1e-4
@@ -53,6 +56,41 @@ class ClassifierSettings:
     side: int = SIDE
     batch: int | None = None
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class ClassifierReport:
+    """How a classifier did on labelled crops. Of each class; a figure without anything to divide by is 0.
+
+    Args:
+        names: the classes.
+        confusion: int64 (classes, classes), rows are labels, columns what the classifier said.
+        support: int64 (classes,), labelled crops.
+        precision, recall, f1: float64 (classes,).
+        accuracy: share of all crops that got their class.
+        accuracy_of_faces: of the crops of faces; what was taken for background is wrong too.
+    """
+
+    names: tuple[str, ...]
+    confusion: npt.NDArray[np.int64]
+    support: npt.NDArray[np.int64]
+    precision: npt.NDArray[np.float64]
+    recall: npt.NDArray[np.float64]
+    f1: npt.NDArray[np.float64]
+    accuracy: float
+    accuracy_of_faces: float
+
+    def __str__(self) -> str:
+        rows = [("", "precision", "recall", "F1", "support")]
+        figures = zip(self.names, self.precision, self.recall, self.f1, self.support, strict=True)
+        rows += [(name, number(p), number(r), number(f1), str(count)) for name, p, r, f1, count in figures]
+        summary = f"accuracy {self.accuracy:.3f} of {self.support.sum()} crops"
+        if BACKGROUND in self.names:
+            faces = self.support.sum() - self.support[self.names.index(BACKGROUND)]
+            summary += f", {self.accuracy_of_faces:.3f} of the {faces} faces among them"
+        table = [("labelled as, and what it said", *self.names)]
+        table += [(name, *map(str, row)) for name, row in zip(self.names, self.confusion.tolist(), strict=True)]
+        return f"{aligned(rows)}\n{summary}\n\n{aligned(table)}"
 
 
 class ClassifierLearner(Learner):
@@ -94,6 +132,7 @@ class ClassifierLearner(Learner):
         device = self.hardware.device
         head_only = epoch < self.head_epochs
         self.network.freeze(head_only)
+        self.phase = " (head)" if head_only else ""
         total, right = 0.0, 0
         shaken = batches(self.crops.train, side=self.settings.side, batch=self.batch, seed=(self.settings.seed, epoch))
         for crops, labels in self.one_epoch(epoch, shaken):
@@ -123,3 +162,15 @@ class ClassifierLearner(Learner):
         if head_only:
             return HEAD_RATE * rate(self.step, head_steps, WARM_UP)
         return WHOLE_RATE * rate(self.step - head_steps, self.steps * self.settings.epochs - head_steps, WARM_UP)
+
+
+def count_said(labels: npt.NDArray[np.int64], said: npt.NDArray[np.int64], names: Sequence[str]) -> ClassifierReport:
+    """Compare labels (N,) with what a classifier said (N,), both indices into ``names``."""
+    confusion = np.zeros((len(names), len(names)), np.int64)
+    np.add.at(confusion, (labels, said), 1)
+    right, support = np.diag(confusion), confusion.sum(axis=1)
+    precision, recall = (right / np.maximum(total, 1) for total in (confusion.sum(axis=0), support))
+    f1 = 2 * right / np.maximum(confusion.sum(axis=0) + support, 1)
+    faces = [index for index, name in enumerate(names) if name != BACKGROUND]
+    accuracy, of_faces = (float(right[rows].sum() / max(support[rows].sum(), 1)) for rows in (slice(None), faces))
+    return ClassifierReport(tuple(names), confusion, support, precision, recall, f1, accuracy, of_faces)

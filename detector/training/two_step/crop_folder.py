@@ -20,7 +20,7 @@ from detector.errors import TrainingError
 from detector.media import images
 from detector.training.history import Contents
 from detector.training.two_step.crop_writer import FOLDERS, NOTE
-from detector.training.two_step.prefetch import ahead
+from detector.training.two_step.learner import ahead
 
 __all__ = ["Crop", "CropFolder", "batches", "read_crop", "read_crop_folder", "whole"]
 

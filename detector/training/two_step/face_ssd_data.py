@@ -13,7 +13,7 @@ import psutil  # comes with ultralytics
 from detector.data.sample import Sample
 from detector.engines.letterbox import PAD_VALUE
 from detector.media import images
-from detector.training.two_step.prefetch import ahead
+from detector.training.two_step.learner import ahead
 
 __all__ = ["SMALLEST", "Pictures", "View", "view", "views"]
 

@@ -20,7 +20,7 @@ from torchvision.models.detection._utils import BoxCoder, SSDMatcher
 from torchvision.models.detection.ssd import SSDHead
 from torchvision.ops import Conv2dNormActivation, box_iou
 
-__all__ = ["BACKBONE", "STRIDE", "Decoded", "FaceSSD", "Targets", "detection_loss", "match"]
+__all__ = ["BACKBONE", "STRIDE", "Decoded", "FaceSSD", "Targets", "detection_loss", "match_priors"]
 
 BACKBONE = "mobilenet_v2"
 STRIDE = 32
@@ -161,7 +161,7 @@ class Decoded(nn.Module):
         return _decode(offsets.float(), priors), logits.float().softmax(dim=-1)[..., 1]
 
 
-def match(faces: Tensor, ignored: Tensor, priors: Tensor) -> Targets:
+def match_priors(faces: Tensor, ignored: Tensor, priors: Tensor) -> Targets:
     """Which prior learns which face.
 
     Args:

@@ -6,7 +6,8 @@ import logging
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -18,12 +19,13 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from detector.data.progress import Progress, silent
+from detector.errors import TrainingError
 from detector.training.checkpoint import write_two_step
 from detector.training.hardware import Hardware
 from detector.training.history import Figures, Trained, draw_curves, log_epoch
 from detector.training.runs import one_line_errors
 
-__all__ = ["Learner", "rgb_tensor"]
+__all__ = ["Learner", "ahead", "rgb_tensor"]
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class Learner(ABC):
     file_name: ClassVar[str]
     settings_type: ClassVar[type]
     size_flag: ClassVar[str] = "--imgsz"
+    phase = ""
     note: str
     examples: tuple[Path, ...]
     steps: int
@@ -104,6 +107,8 @@ class Learner(ABC):
 
     def go_on(self, content: dict[str, Any]) -> Trained:
         """Train on from a last.pt, as for :meth:`start`; a finished run is only measured again."""
+        if any(content[key] != value for key, value in self.entries().items()):
+            raise TrainingError(f"{self.run}: the data are not those that it began with: start a new training")
         self.network.load_state_dict(content["network"])
         self.average.module.load_state_dict(content["average"])
         self.average.n_averaged.fill_(content["step"] + 1)
@@ -149,11 +154,12 @@ class Learner(ABC):
                 figures = self.learn(epoch) | self.validate()[0]
                 self.history.append(figures)
                 best = self._save(list(figures.values())[-1])
-                log_epoch(epoch + 1, self.settings.epochs, figures, time.monotonic() - started, best=best)
+                seconds = time.monotonic() - started
+                log_epoch(epoch + 1, self.settings.epochs, figures, seconds, best=best, note=self.phase)
             best_file, curves = self.run / "weights" / "best.pt", self.run / "curves.png"
             self.average.module.load_state_dict(torch.load(best_file, weights_only=True)["average"])
             _, report = self.validate()
-            draw_curves(self.history, curves, report)
+            draw_curves(self.history, curves)
         seconds = time.monotonic() - began
         return Trained(self.file_name, self.run, best_file, report, curves, self.examples, self.note, seconds)
 
@@ -188,6 +194,18 @@ class Learner(ABC):
 def rgb_tensor(pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
     """BGR uint8 (B, H, W, 3) as RGB float32 (B, 3, H, W) in 0..1."""
     return torch.from_numpy(pixels[..., ::-1].copy()).permute(0, 3, 1, 2).float().div_(255)
+
+
+def ahead(prepare: Callable[[int], T], starts: Iterable[int]) -> Iterator[T]:
+    """``map(prepare, starts)``, one ahead: the next batch is prepared in a thread while the last one is learnt."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = None
+        for start in starts:
+            coming, ready = pool.submit(prepare, start), coming
+            if ready:
+                yield ready.result()
+        if coming:
+            yield coming.result()
 
 
 def rate(step: int, steps: int, warm_up: int) -> float:

@@ -14,8 +14,7 @@ from torch import nn
 
 from detector.engines.weights import CLASSIFIER_WEIGHTS, FACE_WEIGHTS
 from detector.staging import temporary_folder
-from detector.training.draft import OPSET, Draft
-from detector.training.parity import Floats, class_scores, letterboxed, scored_boxes
+from detector.training.parity import OPSET, Draft, Floats, class_scores, letterboxed, scored_boxes
 from detector.training.two_step.classifier_network import MaskClassifierNetwork
 from detector.training.two_step.crop_folder import read_crop
 from detector.training.two_step.face_ssd_network import STRIDE, Decoded, FaceSSD

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from detector.training import hardware
-from detector.training.single_stage import cpu_speed
 
 
 class _Criterion:
@@ -23,7 +22,7 @@ class _Criterion:
 
 def test_the_loss_is_computed_in_float32_inside_a_bfloat16_forward_pass() -> None:
     criterion = _Criterion()
-    loss = cpu_speed.Float32Loss(criterion)
+    loss = hardware.Float32Loss(criterion)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         boxes = torch.full((1, 64), 1.001) @ torch.eye(64)
         value, items = loss({"boxes": boxes, "feats": [boxes, boxes]}, {"weights": torch.full((64, 1), 1.001)})
@@ -34,7 +33,7 @@ def test_the_loss_is_computed_in_float32_inside_a_bfloat16_forward_pass() -> Non
 
 def test_the_wrapped_criterion_still_hears_the_end_of_an_epoch() -> None:
     criterion = _Criterion()
-    cpu_speed.Float32Loss(criterion).update()
+    hardware.Float32Loss(criterion).update()
     assert criterion.updates == 1
 
 
@@ -67,7 +66,7 @@ def prepared(device: str) -> SimpleNamespace:
     )
     threads = torch.get_num_threads()
     try:
-        cpu_speed.accelerate(trainer)
+        hardware.accelerate(trainer)
     finally:
         torch.set_num_threads(threads)
     return trainer
@@ -83,7 +82,7 @@ def test_the_network_and_its_moving_average_share_one_memory_order_and_stay_floa
 def test_half_precision_is_switched_on_together_with_the_float32_loss_and_only_where_it_is_native() -> None:
     trainer = prepared("cpu")
     assert trainer.amp == hardware.has_native_bfloat16()
-    assert isinstance(getattr(trainer.model, "criterion", None), cpu_speed.Float32Loss) == trainer.amp
+    assert isinstance(getattr(trainer.model, "criterion", None), hardware.Float32Loss) == trainer.amp
     assert not hasattr(trainer.ema.ema, "criterion")
 
 
