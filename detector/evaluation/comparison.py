@@ -101,7 +101,7 @@ def table_rows(comparison: Comparison) -> list[Row]:
     """The rows: average precision, what is said at the threshold, and time; all of one word per face."""
     figures, at = comparison.figures, f"at {comparison.thresholds}"
     overall = [f.chosen.overall for f in figures]
-    shares = [at.words().shares for at in overall]
+    shares = [each.words().shares for each in overall]
     rows = [
         _row(f"AP50 `{name}` ({figures[0].scores[index].support} faces)", [f.scores[index].ap50 for f in figures])
         for index, name in enumerate(CLASSES)
