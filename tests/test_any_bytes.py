@@ -147,13 +147,18 @@ PIXELS = st.integers(-2_000_000, 2_000_000).map(lambda thousandths: thousandths 
 @settings(SAME)
 @given(
     st.builds(
-        voc.Annotation, WORDS, WORDS, st.none() | st.tuples(st.integers(1, 9999), st.integers(1, 9999)),
+        voc.Annotation,
+        WORDS,
+        WORDS,
+        st.none() | st.tuples(st.integers(1, 9999), st.integers(1, 9999)),
         st.lists(
             st.builds(voc.Box, WORDS, PIXELS, PIXELS, PIXELS, PIXELS, st.booleans(), st.booleans(), WORDS), max_size=3
         ).map(tuple),
-        st.integers(1, 4), st.none() | WORDS, st.booleans(),
+        st.integers(1, 4),
+        st.none() | WORDS,
+        st.booleans(),
     )
-)  # fmt: skip
+)
 def test_any_annotation_that_was_written_is_read_back_the_same(annotation: voc.Annotation) -> None:
     path = targets.folder() / "round.xml"
     voc.write(path, annotation)

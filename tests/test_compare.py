@@ -80,10 +80,12 @@ def test_the_better_engine_is_ahead_in_the_table(comparison: Comparison) -> None
     right, wrong, missed, false = (
         rows[label]
         for label in (
-            "right word at 0.25, of all faces", "wrong word at 0.25, of all faces", "missed at 0.25",
+            "right word at 0.25, of all faces",
+            "wrong word at 0.25, of all faces",
+            "missed at 0.25",
             "false boxes per 100 images at 0.25",
         )
-    )  # fmt: skip
+    )
     assert right.best == (True, False)
     assert missed.best == (True, False)  # the least is best
     for column, figures in enumerate(comparison.figures):

@@ -87,8 +87,12 @@ def test_a_fresh_process_evaluates_without_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", code, *flags_of(tmp_path / "set")],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "light"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]  # nothing is written unasked
@@ -405,9 +409,13 @@ def test_an_image_that_cannot_be_read_is_left_out_for_all(tmp_path: Path) -> Non
 def test_without_the_scoring_package_the_remedy_comes_first(tmp_path: Path) -> None:
     code = "import sys; sys.modules['faster_coco_eval'] = None; import detector.evaluate as e; sys.exit(e.main())"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("error: faster-coco-eval is not installed: run pip install 'mask-detector[score]'")
 

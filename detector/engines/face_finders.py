@@ -106,7 +106,7 @@ class SsdFinder(FaceFinder):
 
     def _decode(self, outputs: Outputs, geometry: Letterbox) -> Faces:
         found = self.one_each(boxes_and_scores(self.session, outputs))
-        return visible(Faces(geometry.restore(found.boxes), found.scores), *geometry.source)
+        return visible(Faces(geometry.restore(found.boxes), found.scores), *geometry.source_shape)
 
 
 def load_finder(spec: str = "ssd", *, imgsz: int | None = None, **options: Any) -> FaceFinder:

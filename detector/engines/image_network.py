@@ -87,10 +87,10 @@ class ImageNetwork:
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         geometries = [self._geometry_of(image) for image in images]
         for index, geometry in enumerate(geometries):
-            groups[geometry.target].append(index)
+            groups[geometry.target_shape].append(index)
         results: list[tuple[Outputs, Letterbox]] = [([], geometry) for geometry in geometries]
         for members in groups.values():
-            tensor = np.empty((len(members), 3, *geometries[members[0]].target), np.float32)
+            tensor = np.empty((len(members), 3, *geometries[members[0]].target_shape), np.float32)
             for row, index in zip(tensor, members, strict=True):
                 InputBuffer(geometries[index], row).write(images[index])
             outputs = self._run(tensor)

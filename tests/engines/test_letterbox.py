@@ -10,14 +10,14 @@ SHAPES = [(720, 1280), (1280, 720), (640, 640), (100, 100), (3, 1000), (1, 1), (
 
 
 def test_a_wide_frame_takes_the_smallest_rectangle_of_whole_strides() -> None:
-    assert Letterbox.fit((720, 1280), 640, 32).target == (384, 640)
-    assert Letterbox.fit((1280, 720), 640, 32).target == (640, 384)
-    assert Letterbox.fit((500, 500), 640, 32).target == (640, 640)
+    assert Letterbox.fit((720, 1280), 640, 32).target_shape == (384, 640)
+    assert Letterbox.fit((1280, 720), 640, 32).target_shape == (640, 384)
+    assert Letterbox.fit((500, 500), 640, 32).target_shape == (640, 640)
 
 
 def test_a_fixed_input_is_filled_whatever_the_image_is() -> None:
     box = Letterbox.fill((720, 1280), (640, 640))
-    assert (box.target, box.resized, box.top, box.left) == ((640, 640), (360, 640), 140, 0)
+    assert (box.target_shape, box.resized_shape, box.top, box.left) == ((640, 640), (360, 640), 140, 0)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -25,7 +25,7 @@ def test_a_box_comes_back_to_where_it_was(shape: tuple[int, int]) -> None:
     geometry = Letterbox.fit(shape, 640, 32)
     height, width = shape
     box = np.array([[0, 0, width, height], [width * 0.25, height * 0.5, width * 0.5, height * 0.75]], np.float32)
-    scale = [geometry.resized[1] / width, geometry.resized[0] / height] * 2
+    scale = [geometry.resized_shape[1] / width, geometry.resized_shape[0] / height] * 2
     inside = (box * scale + [geometry.left, geometry.top] * 2).astype(np.float32)
     np.testing.assert_allclose(geometry.restore(inside), box, atol=max(shape) * 1e-6)
 

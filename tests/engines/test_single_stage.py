@@ -161,8 +161,9 @@ def test_who_names_no_threshold_gets_the_files_and_else_a_quarter(make_network: 
     head = raw_head((32, 20, 10, 16, 0.4, 0.1))
     own, none = make_network(head, {"conf": "0.45"}), make_network(head)
     assert [(load_engine(weights=path).conf, len(load_engine(weights=path)(BLACK))) for path in (own, none)] == [
-        (0.45, 0), (DEFAULT_CONF, 1)
-    ]  # fmt: skip
+        (0.45, 0),
+        (DEFAULT_CONF, 1),
+    ]
     assert load_engine(weights=own, conf=0.1).conf == 0.1
     assert load_engine(weights=own, conf=0.0).conf == 0
     assert load_engine("two-step").conf == DEFAULT_CONF

@@ -116,7 +116,7 @@ def test_an_image_size_that_fits_into_no_memory_is_refused_by_its_flag(make_netw
         *(((8, 8, 40, 40, 0.9, value), True) for value in (np.nan, np.inf, 2, -1, 0.5, 1e30)),
         *(((8, 8, value, 40, 0.9, 1), True) for value in (np.nan, -np.inf, 3e38)),
     ],
-)  # fmt: skip
+)
 def test_numbers_that_are_no_faces_are_refused(
     make_network: MakeNetwork, face: tuple[float, ...], end2end: bool
 ) -> None:

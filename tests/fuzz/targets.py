@@ -214,8 +214,10 @@ _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
         ]
     ),
     "corrections": lambda: iter(
-        [b"set,image,action,xmin,ymin,xmax,ymax,name,reason\n"
-         b'a,b.jpg,class,1,2,30,40,face,"why, so"\n,c.jpg,drop,,,,,,\na,b.jpg,add,50,50,60,60.5,mask,\n']
+        [
+            b"set,image,action,xmin,ymin,xmax,ymax,name,reason\n"
+            b'a,b.jpg,class,1,2,30,40,face,"why, so"\n,c.jpg,drop,,,,,,\na,b.jpg,add,50,50,60,60.5,mask,\n'
+        ]
     ),
     "split": lambda: iter([b"set,image,split,group\na,b.jpg,train,1\n,c.jpg,val,1\n"]),
     "image": _image_seeds,
@@ -223,7 +225,7 @@ _SEEDS: dict[str, Callable[[], Iterator[bytes]]] = {
     "network": _network_seeds,
     "shipped_network": lambda: iter([b"0"]),
     "live": _live_seeds,
-}  # fmt: skip
+}
 
 
 @cache

@@ -70,9 +70,11 @@ def test_the_wrong_class_is_a_miss_and_a_false_alarm() -> None:
 def test_a_curve_worked_out_by_hand() -> None:
     truth = faces(*((100 * i, 0, 50, 1, "with_mask") for i in range(4)))
     found = faces(
-        (0, 0, 50, 0.9, "with_mask"), (0, 300, 50, 0.8, "with_mask"), (100, 0, 50, 0.7, "with_mask"),
+        (0, 0, 50, 0.9, "with_mask"),
+        (0, 300, 50, 0.8, "with_mask"),
+        (100, 0, 50, 0.7, "with_mask"),
         (200, 0, 50, 0.6, "with_mask"),
-    )  # fmt: skip
+    )
     # Precision 1 up to recall 1/4, then at best 3/4 up to recall 3/4; COCO samples recall 0, 0.01 ... 1.
     assert ap50(Example(truth, found))[0] == pytest.approx((26 * 1 + 50 * 0.75) / 101)
 
@@ -135,7 +137,7 @@ def test_confusion_counts_every_face_and_every_false_alarm_once() -> None:
         (100, 10, 40, 0.7, "with_mask"),  # under the wrong name
         (500, 10, 40, 0.6, "without_mask"),  # nothing there
         (300, 10, 40, 0.2, "without_mask"),  # not sure enough
-    )  # fmt: skip
+    )
     confusion = at(0.5, Example(truth, found))
     assert confusion.counts == ((1, 0, 1), (1, 0, 1), (1, 1, 0))
     assert (confusion.words("with_mask").faces, confusion.words("without_mask").faces) == (2, 2)
@@ -173,9 +175,11 @@ def test_a_detection_on_a_face_has_the_faces_size_and_a_false_one_its_own() -> N
 def test_the_words_of_a_class_are_those_of_its_faces_and_the_false_boxes_that_say_its_name() -> None:
     truth = faces(MASKED, BARE, (200, 10, 40, 1, "with_mask"), (300, 10, 40, 1, "without_mask"))
     found = faces(
-        (10, 10, 40, 0.9, "with_mask"), (100, 10, 40, 0.7, "with_mask"), (500, 10, 40, 0.6, "without_mask"),
+        (10, 10, 40, 0.9, "with_mask"),
+        (100, 10, 40, 0.7, "with_mask"),
+        (500, 10, 40, 0.6, "without_mask"),
         (300, 10, 40, 0.2, "without_mask"),
-    )  # fmt: skip
+    )
     confusion = at(0.5, Example(truth, found))
     assert confusion.words() == Words(right=1, wrong=1, missed=2, false=1)
     assert confusion.words("with_mask") == Words(right=1, wrong=0, missed=1, false=0)
@@ -209,9 +213,11 @@ def test_without_faces_or_detections_there_are_no_figures() -> None:
 
 def test_people_are_shown_the_surer_class_of_each_face() -> None:
     both = faces(
-        (10, 10, 40, 0.3, "with_mask"), (10, 10, 40, 0.6, "without_mask"), (100, 10, 40, 0.5, "with_mask"),
+        (10, 10, 40, 0.3, "with_mask"),
+        (10, 10, 40, 0.6, "without_mask"),
+        (100, 10, 40, 0.5, "with_mask"),
         (104, 10, 40, 0.4, "without_mask"),
-    )  # fmt: skip
+    )
     shown = one_class(both)
     assert (shown.names, len(one_class(both, iou=0.95))) == (["without_mask", "with_mask"], 3)
     assert len(one_class(Detections.empty())) == 0
@@ -264,10 +270,13 @@ def test_pycocotools_computes_the_same_from_the_exported_files(
 def test_counts_agree_with_cocos_own_where_classes_play_no_part(seed: int) -> None:
     """With one class, the recall of all detections is where COCO's curve ends."""
     same = [
-        Example(Detections(e.truth.xyxy, e.truth.confidence, e.truth.class_id * 0),
-                Detections(e.found.xyxy, e.found.confidence, e.found.class_id * 0), e.ignored)
+        Example(
+            Detections(e.truth.xyxy, e.truth.confidence, e.truth.class_id * 0),
+            Detections(e.found.xyxy, e.found.confidence, e.found.class_id * 0),
+            e.ignored,
+        )
         for e in noisy(seed)
-    ]  # fmt: skip
+    ]
     masked, _ = score(same)
     confusion = at(0.0, *same)
     end = sum(value > 0 for value in masked.curve) / 101  # COCO's precision is 0 past the last recall
@@ -281,9 +290,14 @@ def shown(confidence: np.ndarray, class_id: np.ndarray, right: np.ndarray) -> Ma
     side = np.full(len(right), 40, np.float32)
     truth = np.where(right, class_id, 1 - class_id)
     return Matches(
-        truth[on_face], class_id[on_face], confidence[on_face], side[on_face],
-        class_id[~on_face], confidence[~on_face], side[~on_face],
-    )  # fmt: skip
+        truth[on_face],
+        class_id[on_face],
+        confidence[on_face],
+        side[on_face],
+        class_id[~on_face],
+        confidence[~on_face],
+        side[~on_face],
+    )
 
 
 def test_the_calibration_error_is_how_far_confidence_is_off_by_tenths() -> None:
