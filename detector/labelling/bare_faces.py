@@ -17,10 +17,10 @@ __all__ = ["MIN_SIDE", "angles", "find"]
 MIN_SIDE = 32
 """Px of the shorter side of a face's box."""
 
-LEAST_SCORE = 0.9
+LEAST_SCORE = 0.8
 """The landmark network's own."""
 
-MOST_DISAGREEMENT = 0.045
+MOST_DISAGREEMENT = 0.03
 """Of the landmarks with those of the mirrored picture, share of the face's height."""
 
 MOST_TURN, MOST_NOD, MOST_LEAN = 50, 40, 50

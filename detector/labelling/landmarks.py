@@ -1,6 +1,7 @@
-"""Facial landmarks: MediaPipe's face mesh, 468 points in three dimensions.
+"""Facial landmarks: 468 points in three dimensions, numbered as in MediaPipe's face mesh.
 
-Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019, arXiv:1907.06724.
+Kartynnik et al., "Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019, arXiv:1907.06724. The
+network is our own and was taught by theirs, see weights/README.md. It looks at each face twice, once mirrored.
 """
 
 from __future__ import annotations
@@ -22,37 +23,31 @@ Floats = npt.NDArray[np.float64]
 Corners = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
 
-SIDE = 192
+SIDE = 112
 """Of the network's input, px."""
 
 POINTS = 468
-CROP = 1.5
-"""Side of the network's view as a share of the longer side of the landmarks' box, as MediaPipe has it."""
+CROP = 1.35
+"""Side of the network's view as a share of the longer side of the landmarks' box, as it was trained."""
 
-FIRST_CROP = 1.3
+FIRST_CROP = 1.17
 """The same for a label's box, which reaches from the chin to the hairline and so is larger."""
 
 PASSES = 3
 """The first view is the label's box; the others move and turn after the landmarks that the one before found."""
 
 _LEFT_RIGHT = (
-    *((234, 454), (93, 323), (132, 361), (58, 288), (172, 397), (136, 365), (150, 379), (149, 378), (176, 400)),
-    *((148, 377), (127, 356), (116, 345), (117, 346), (118, 347), (119, 348), (120, 349), (121, 350), (123, 352)),
-    *((50, 280), (101, 330), (36, 266), (205, 425), (187, 411), (147, 376), (207, 427), (213, 433), (192, 416)),
-    *((214, 434), (212, 432), (135, 364), (210, 430), (169, 394), (170, 395), (204, 424), (211, 431), (140, 369)),
-    *((171, 396), (208, 428), (47, 277), (126, 355), (198, 420), (131, 360), (203, 423), (206, 426), (61, 291)),
-    *((33, 263), (133, 362), (145, 374), (159, 386), (105, 334), (67, 297), (54, 284), (162, 389), (182, 406)),
+    *((50, 280), (123, 352), (101, 330), (36, 266), (47, 277), (126, 355), (187, 411), (147, 376), (205, 425)),
+    *((207, 427), (203, 423), (206, 426), (214, 434), (135, 364), (212, 432), (210, 430), (182, 406), (204, 424)),
+    *((172, 397), (136, 365), (150, 379), (149, 378), (176, 400), (148, 377)),
 )
 """Points on the left of an upright picture and their partners on the right."""
 
-_MIDDLE = (10, 151, 9, 168, 6, 197, 195, 5, 4, 1, 2, 164, 0, 13, 14, 17, 18, 200, 199, 175, 152)
+_MIDDLE = (6, 197, 4, 2, 164, 0, 13, 17, 18, 200, 199, 175, 152)
 """Points on the middle line, from the forehead over the nose to the chin."""
 
-MIRRORED: dict[int, int] = {point: point for point in _MIDDLE}
-"""The partner of a point on the other half of the face, for all points that are used here."""
-
-for _left, _right in _LEFT_RIGHT:
-    MIRRORED[_left], MIRRORED[_right] = _right, _left
+MIRRORED = {point: point for point in _MIDDLE} | dict(_LEFT_RIGHT)
+"""The partner of a point of the left half or the middle line, for all points between which cloth is spread."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +57,7 @@ class Face:
     Args:
         points: (468, 3), pixels of the image; z has the scale of x and grows away from the camera.
         score: the network's own, 0 to 1, that it sees a face.
-        disagreement: mean distance to the landmarks found in the mirrored picture, as a share of the face's height.
+        disagreement: mean distance of the landmarks found in the mirrored picture, as a share of the face's height.
     """
 
     points: Floats
@@ -114,18 +109,13 @@ class FaceMesh:
         left, top, right, bottom = box
         scale = max(right - left, bottom - top) * FIRST_CROP / SIDE
         view = _view(np.array([(left + right) / 2, (top + bottom) / 2]), scale, 0.0)
-        points, score = self._look(image, view)
+        face = self._look(image, view)
         for _ in range(PASSES - 1):
-            view = _next_view(points)
-            points, score = self._look(image, view)
-        reflected, other_score = self._look(image, view @ np.array([[-1, 0, SIDE - 1], [0, 1, 0], [0, 0, 1.0]]))
-        ours, others = points[list(MIRRORED)], reflected[list(MIRRORED.values())]
-        distance = np.linalg.norm((ours - others)[:, :2], axis=1).mean()
-        height = max(float(np.linalg.norm(points[152] - points[10])), 1e-6)
-        return Face(points, min(score, other_score), float(distance / height))
+            face = self._look(image, _next_view(face.points))
+        return face
 
-    def _look(self, image: Image, view: Floats) -> tuple[Floats, float]:
-        """Landmarks in pixels of the image, seen through ``view``: a 2 x 3 matrix from the view's pixels to these."""
+    def _look(self, image: Image, view: Floats) -> Face:
+        """The face that is seen through ``view``: a 2 x 3 matrix from the view's pixels to those of the image."""
         scale = float(np.hypot(*view[:, 0]))
         center = view @ (SIDE / 2, SIDE / 2, 1)
         reach = SIDE * scale * 0.75 + 8
@@ -137,13 +127,10 @@ class FaceMesh:
         moved = view - [[0, 0, low[0]], [0, 0, low[1]]]
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         crop = cv2.warpAffine(part, moved, (SIDE, SIDE), flags=how, borderMode=cv2.BORDER_REPLICATE)
-        points, score = self._run(np.asarray(crop, np.uint8))
-        placed = np.column_stack([points[:, :2], np.ones(POINTS)]) @ view.T
-        return np.column_stack([placed, points[:, 2] * scale]), score
-
-    def _run(self, crop: Image) -> tuple[Floats, float]:
-        points, logit = self._session(cv2.dnn.blobFromImage(crop, 1 / 255, swapRB=True).astype(np.float32, copy=False))
-        return points[0].astype(np.float64), float(1 / (1 + np.exp(-np.float64(logit[0]))))
+        seen = cv2.dnn.blobFromImage(crop, 1 / 255, swapRB=True).astype(np.float32, copy=False)
+        (points,), (score,), (disagreement,) = self._session(seen)
+        placed = np.column_stack([points[:, :2].astype(np.float64), np.ones(POINTS)]) @ view.T
+        return Face(np.column_stack([placed, points[:, 2] * scale]), float(score), float(disagreement))
 
 
 def _next_view(points: Floats) -> Floats:
