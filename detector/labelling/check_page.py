@@ -1,27 +1,29 @@
-"""The contact sheet: one HTML page with a picture of each disagreement, and a button that saves the ticked ones.
-
-Nothing but the page is needed to look at it: style, script and pictures are in it. Boxes are drawn by the browser, so
-that they stay thin on a small face.
-"""
+"""Disagreements as rows of a corrections file, and as a contact sheet: a page whose button saves the ticked rows."""
 
 from __future__ import annotations
 
-import base64
-import json
+import csv
+import io
 from collections import Counter
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from detector.data.csvfile import read_rows
 from detector.data.progress import Progress, silent
-from detector.evaluation.pages import DARK, LIGHT
-from detector.labelling.correction_rows import Row, rows_of, to_csv
+from detector.data.voc import CORNERS, format_number
+from detector.evaluation.pages import write_page
 from detector.labelling.disagreements import KINDS, Disagreement
 from detector.media import images
 
-__all__ = ["write_sheet"]
+__all__ = ["Row", "earlier_rows", "rows_of", "to_csv", "write_sheet"]
+
+Row = Mapping[str, str]
+
+COLUMNS = ("item", "set", "image", "action", *CORNERS, "name", "reason")
+"""``item`` is the number on the sheet; what applies the file does not need it."""
 
 CONTEXT = 2.5
 """The picture shows so many times the longer side of the boxes."""
@@ -32,57 +34,63 @@ JPEG_QUALITY = 80
 
 WORDS = {"with_mask": "with a mask", "without_mask": "without a mask"}
 DOES = {"missed": "add the box", "extra": "remove the box", "class": "change the class", "loose": "move the box"}
-
-CSS = (
-    f":root{{color-scheme:light dark;{LIGHT}}}@media (prefers-color-scheme:dark){{:root{{{DARK}}}}}"
-    + """
-*{box-sizing:border-box}
-body{margin:0 auto;max-width:1280px;padding:1rem 1rem 5rem;background:var(--paper);color:var(--ink);
-font:16px/1.45 system-ui,sans-serif;overflow-wrap:anywhere}
-h1{font-size:1.5rem;line-height:1.25;margin:.3rem 0 .6rem}h2{font-size:1rem;margin:.5rem 0 .1rem}
-p{margin:.3rem 0;max-width:75ch}p span{white-space:nowrap}
-main{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,230px),1fr));gap:1.2rem 1rem;margin-top:1.2rem}
-article p{font-size:.9rem;margin:.15rem 0}article .file{color:var(--s4);font-size:.8rem}
-article:has(input:not(:checked)) svg,article:has(input:not(:checked)) p{opacity:.45}
-svg.picture{display:block;width:100%;aspect-ratio:1;background:var(--faint)}
-svg rect{fill:none;vector-effect:non-scaling-stroke}
-svg .rim{stroke:#000;stroke-width:5;stroke-opacity:.55}
-svg .label{stroke:#ffb000;stroke-width:2.5}svg .found{stroke:#5cc8ff;stroke-width:2.5;stroke-dasharray:7 4}
-svg .other{stroke:#fff;stroke-width:1.5;stroke-opacity:.85;stroke-dasharray:1.5 3}
-svg.key{width:2.6em;height:1.3em;vertical-align:-.3em;background:#777}
-label{display:flex;gap:.5rem;align-items:center;min-height:2.5rem;cursor:pointer}
-input{width:1.25rem;height:1.25rem;margin:0}
-#bar{position:fixed;left:0;right:0;bottom:0;padding:.6rem 1rem;background:var(--paper);
-border-top:1px solid var(--faint);display:flex;gap:.4rem 1rem;align-items:center;justify-content:center;flex-wrap:wrap}
-#bar a{padding:.5rem 1rem;border-radius:.4rem;background:var(--s0);color:var(--paper);
-text-decoration:none;font-weight:600}
-@media (max-width:600px){main{grid-template-columns:repeat(2,1fr);gap:1rem .7rem}article p{font-size:.85rem}}
-@media print{#bar{display:none}article{break-inside:avoid}}
-"""
-)
-
-SCRIPT = """
-const data = JSON.parse(document.getElementById("rows").textContent);
-const boxes = [...document.querySelectorAll("article input")];
-const link = document.querySelector("#bar a");
-let url;
-function update() {
-  const kept = boxes.filter(box => box.checked);
-  URL.revokeObjectURL(url);
-  const lines = kept.map(box => data.items[box.value]);
-  url = URL.createObjectURL(new Blob([data.head, ...lines], {type: "text/csv"}));
-  link.href = url;
-  document.getElementById("count").textContent = kept.length + " of " + boxes.length + " ticked";
+SAID = {
+    "missed": "The network sees a face {found}. There is no label.",
+    "extra": "Labelled {label}. The network sees no face.",
+    "class": "Labelled {label}. The network sees it {found}.",
+    "loose": "Labelled {label}. The network sees the face elsewhere, {found}.",
 }
-for (const box of boxes) box.addEventListener("change", update);
-update();
-"""
+
+
+def rows_of(item: int, one: Disagreement) -> list[Row]:
+    """The rows that give the network its way: one, or for a loose box two that belong together."""
+    width, height = one.image.size
+    seen = tuple(np.rint(np.clip(one.found.xyxy, 0, [width, height, width, height])).tolist()) if one.found else ()
+    labelled, name, found = (one.label.xyxy, one.label.name, one.found) if one.label else ((), "", one.found)
+    actions = {
+        "missed": [("add", seen, found.name if found else "", "")],
+        "extra": [("remove", labelled, "", "")],
+        "class": [("class", labelled, found.name if found else "", "")],
+        "loose": [("remove", labelled, "", ", 1 of 2"), ("add", seen, name, ", 2 of 2")],
+    }
+    return [
+        {
+            "item": str(item),
+            "set": one.image.set_name,
+            "image": one.image.path.name,
+            "action": action,
+            **dict(zip(CORNERS, map(format_number, box), strict=True)),
+            "name": class_name,
+            "reason": f"{KINDS[one.kind]}{which} ({one.score:.2f})",
+        }
+        for action, box, class_name, which in actions[one.kind]
+    ]
+
+
+def earlier_rows(path: Path | None) -> list[Row]:
+    """The rows of a corrections file that was applied already, so that a new file can take its place.
+
+    Raises:
+        AnnotationError: the file cannot be read.
+    """
+    rows = read_rows(path, ("image", "action", *CORNERS, "name"), "--corrections") if path else []
+    return [{column: row.get(column, "") for column in COLUMNS} | {"item": ""} for _, row in rows]
+
+
+def to_csv(rows: Iterable[Row], *, head: bool = True) -> str:
+    """A CSV file, or its lines without the head."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    if head:
+        writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def write_sheet(
     disagreements: Sequence[Disagreement], earlier: Sequence[Row], images_seen: int, progress: Progress = silent
 ) -> str:
-    """The page.
+    """The page; it needs no other file.
 
     Args:
         disagreements: what to show, in this order; their numbers begin with 1. The images are read again.
@@ -92,81 +100,48 @@ def write_sheet(
 
     Raises:
         SourceError: an image cannot be read any more.
+        MissingExtraError: Jinja2 is not installed.
     """
-    numbered = list(enumerate(disagreements, 1))
-    articles = [_article(item, disagreement) for item, disagreement in progress(numbered, "drawing")]
-    content = {
-        "head": to_csv(earlier),
-        "items": {str(item): to_csv(rows_of(item, one), head=False) for item, one in numbered},
-    }
-    rows = json.dumps(content).replace("<", "\\u003c")  # a file name must not end the script
-    title = "Labels that the network would change"
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title}</title><style>{CSS}</style></head>\n<body>\n<h1>{title}</h1>\n"
-        f"{_introduction(disagreements, images_seen)}\n<main>\n" + "\n".join(articles) + "\n</main>\n"
-        '<div id="bar"><span id="count"></span><a download="corrections.csv" href="#">Save corrections.csv</a></div>\n'
-        f'<script type="application/json" id="rows">{rows}</script>\n<script>{SCRIPT}</script>\n</body></html>\n'
+    lines = {str(item): to_csv(rows_of(item, one), head=False) for item, one in enumerate(disagreements, 1)}
+    counts = Counter(one.kind for one in disagreements)
+    return write_page(
+        "check_sheet.html",
+        items=[_item(one) for one in progress(disagreements, "drawing")],
+        rows={"head": to_csv(earlier), "items": lines},
+        counts={kind: counts[kind] for kind in KINDS if counts[kind]},
+        images_seen=images_seen,
+        kinds=KINDS,
+        does=DOES,
     )
 
 
-def _introduction(disagreements: Sequence[Disagreement], images_seen: int) -> str:
-    counts = Counter(disagreement.kind for disagreement in disagreements)
-    listed = ", ".join(f"{counts[kind]} × {words}" for kind, words in KINDS.items() if counts[kind]) or "none"
-    keys = {"label": "the label", "found": "what the network sees", "other": "other labels"}
-    return (
-        f"<p>{images_seen} images were compared with their labels. Shown here, the surest first: {listed}.</p>"
-        f"<p>{' &ensp; '.join(f'<span>{_key(kind)} {words}</span>' for kind, words in keys.items())}</p>"
-        "<p>The network errs too. Untick what is right as it is labelled, and save what is left: "
-        "<code>mask-detector convert --corrections</code> applies it. "
-        "The pictures are copies: mind whom you send them to.</p>"
-    )
+def _item(one: Disagreement) -> dict[str, object]:
+    """What the page shows of a disagreement; boxes in px of its picture, which the browser draws on.
 
-
-def _key(kind: str) -> str:
-    rectangle = f'<rect class="{kind}" x="4" y="4" width="32" height="12"/>'
-    return f'<svg class="key" viewBox="0 0 40 20" aria-hidden="true">{rectangle}</svg>'
-
-
-def _article(item: int, one: Disagreement) -> str:
-    said = _in_words(one)
-    return (
-        f"<article>{_picture(one, f'{one.image.title}: {said}')}"
-        f"<h2>{item}. {KINDS[one.kind].capitalize()}</h2><p>{escape(said)}</p>"
-        f'<p class="file">{escape(one.image.title)}, score {one.score:.2f}</p>'
-        f'<label><input type="checkbox" value="{item}" checked autocomplete="off">{DOES[one.kind]}</label></article>'
-    )
-
-
-def _in_words(one: Disagreement) -> str:
-    label = WORDS[one.label.name] if one.label else ""
-    found = f"{WORDS[one.found.name]} ({one.found.confidence:.2f})" if one.found else ""
-    return {
-        "missed": f"The network sees a face {found}. There is no label.",
-        "extra": f"Labelled {label}. The network sees no face.",
-        "class": f"Labelled {label}. The network sees it {found}.",
-        "loose": f"Labelled {label}. The network sees the face elsewhere, {found}.",
-    }[one.kind]
-
-
-def _picture(one: Disagreement, alt: str) -> str:
-    """The surroundings of the boxes as an ``<svg>`` in pixels of the image."""
+    So they stay thin on a small face.
+    """
     whole = images.read(one.image.path)
     left, top, right, bottom = _window(one, (whole.shape[1], whole.shape[0]))
     cut = whole[top:bottom, left:right]
     scale = MOST_PIXELS / max(cut.shape[:2])
     if scale < 1:
         cut = cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    data = base64.b64encode(images.encode(np.ascontiguousarray(cut), ".jpg", JPEG_QUALITY)).decode()
-    width, height = right - left, bottom - top
-    drawn = [_rectangle("other", box, left, top) for box in one.others]
-    for kind, face in (("label", one.label), ("found", one.found)):
-        drawn += [_rectangle("rim", face.xyxy, left, top), _rectangle(kind, face.xyxy, left, top)] if face else []
-    return (
-        f'<svg class="picture" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(alt)}">'
-        f'<image width="{width}" height="{height}" href="data:image/jpeg;base64,{data}"/>{"".join(drawn)}</svg>'
-    )
+    corner = np.array([left, top, left, top])
+    faces = {"label": one.label, "found": one.found}
+    words = {kind: WORDS[face.name] for kind, face in faces.items() if face}
+    if one.found:
+        words["found"] += f" ({one.found.confidence:.2f})"
+    return {
+        "kind": one.kind,
+        "title": one.image.title,
+        "score": one.score,
+        "said": SAID[one.kind].format(**words),
+        "jpeg": images.encode(np.ascontiguousarray(cut), ".jpg", JPEG_QUALITY),
+        "width": right - left,
+        "height": bottom - top,
+        "others": (np.array(one.others).reshape(-1, 4) - corner).tolist(),
+        "shown": {kind: (np.array(face.xyxy) - corner).tolist() for kind, face in faces.items() if face},
+    }
 
 
 def _window(one: Disagreement, size: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -178,8 +153,3 @@ def _window(one: Disagreement, size: tuple[int, int]) -> tuple[int, int, int, in
     end = np.minimum(start + side, size)
     left, top, right, bottom = np.rint([*start, *end]).astype(int).tolist()
     return left, top, right, bottom
-
-
-def _rectangle(kind: str, box: Sequence[float], left: float, top: float) -> str:
-    x1, y1, x2, y2 = box
-    return f'<rect class="{kind}" x="{x1 - left:.1f}" y="{y1 - top:.1f}" width="{x2 - x1:.1f}" height="{y2 - y1:.1f}"/>'
