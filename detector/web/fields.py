@@ -192,19 +192,13 @@ def read_picture(upload: Upload) -> tuple[Image, str]:
     with DECODING:
         data = upload.read()
         header = read_header(io.BytesIO(data))
-        if header.upright_size:
-            _check_size(upload.name, *header.upright_size)
+        if header.upright_size:  # else decoding refuses it
+            width, height = header.upright_size
+            said = f"{upload.name}: {width} x {height} pixels are too"
+            if width * height > MAX_MEGAPIXELS * 1_000_000:
+                limit = f"many for this page (at most {MAX_MEGAPIXELS} megapixels)"
+                raise SourceError(f"{said} {limit}: send a smaller copy, or use mask-detector run")
+            if min(width, height) < SMALLEST_SIDE:
+                raise SourceError(f"{said} few to show a face: send a larger picture")
         image = images.decode(data, upload.name, max_pixels=MAX_MEGAPIXELS * 1_000_000)
-    _check_size(upload.name, image.shape[1], image.shape[0])
-    note = "This is an animation: only its first picture was looked at." if header.animated else ""
-    return image, note
-
-
-def _check_size(name: str, width: int, height: int) -> None:
-    if width * height > MAX_MEGAPIXELS * 1e6:
-        raise SourceError(
-            f"{name}: {width} x {height} pixels are too many for this page (at most {MAX_MEGAPIXELS} megapixels): "
-            "send a smaller copy, or use mask-detector run"
-        )
-    if min(width, height) < SMALLEST_SIDE:
-        raise SourceError(f"{name}: {width} x {height} pixels are too few to show a face: send a larger picture")
+    return image, "This is an animation: only its first picture was looked at." if header.animated else ""

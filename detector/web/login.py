@@ -57,7 +57,7 @@ class _Lane:
 
 
 @dataclass
-class Try:
+class _Try:
     """One try to log in.
 
     Attributes:
@@ -77,21 +77,21 @@ class LoginBrake:
         self._debt, self._debt_at = 0.0, 0.0  # wrong passwords of all together, paid off at one a second
 
     @asynccontextmanager
-    async def attempt(self, address: str) -> AsyncIterator[Try]:
+    async def attempt(self, address: str) -> AsyncIterator[_Try]:
         """A try from an IP address, begun when it is its turn: check the password inside, unless it is refused."""
         lane = self._lane(household(address))
         if lane.waiting >= WAITING:
-            yield Try(refused_s=max(1.0, lane.pause()))
+            yield _Try(refused_s=max(1.0, lane.pause()))
             return
         lane.waiting += 1
         try:
             async with lane.turn:
                 pause = max(lane.pause(), self._crowd(lane))
                 if pause > PATIENCE_S:
-                    yield Try(refused_s=pause)
+                    yield _Try(refused_s=pause)
                     return
                 self._debt += 1  # before the check: many wait at once
-                each = Try()
+                each = _Try()
                 try:
                     await asyncio.sleep(pause)
                     yield each

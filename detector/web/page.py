@@ -30,14 +30,7 @@ after an hour."""
 
 
 def build_page(engine: Engine, other: Engine | None = None, *, conf: float | None = None, model: str = "") -> gr.Blocks:
-    """The demo as Gradio blocks, to be launched or mounted in another application.
-
-    Args:
-        engine: what answers first. The demo sets its ``conf``; it stays the caller's to close.
-        other: a second engine, for the switch between them and the comparison.
-        conf: where the sliders stand at first, 0 to 1; the engine's own by default.
-        model: what the footer calls the network.
-    """
+    """The page as Gradio blocks, see :func:`detector.demo.build_demo`."""
     conf = min(max(engine.conf if conf is None else conf, FLOOR), HIGHEST)  # before the pool lowers the engine's own
     pool, sessions = EnginePool(engine, other), Sessions(Store(Path(get_upload_folder())))
     cleaning = None if sessions.store.own else (CLEAN_EVERY_S, KEPT_S)

@@ -82,49 +82,44 @@ def serve(
     """
     host = host.removeprefix("[").removesuffix("]")
     page: Any = demo
+    page.is_running, page.server = True, None  # for Gradio's close(), and for its answers without an end
     with _listen(host, port) as listener:
         hosts, limit = Hosts(host, allow_hosts), room_for_connections()
-        page.server = _Server(_guarded(page, hosts, limit, auth), limit, listener)
-        page.is_running = True  # for Gradio's own close()
-        try:
-            page.server.start()
-            link, why_not = _link(page, listener, hosts) if share else (None, "")
-            with page.sessions.kept_tidy():
-                yield Served(_address(host, listener), link, why_not)
-        finally:
-            with contextlib.redirect_stdout(io.StringIO()):  # Gradio says on stdout that it ends its tunnel
-                for tunnel in tunneling.CURRENT_TUNNELS:
-                    tunnel.kill()  # type: ignore[no-untyped-call]
-                page.close(verbose=False)
+        with _running(_guarded(page, hosts, limit, auth), limit, listener):
+            try:
+                link, why_not = _link(page, listener, hosts) if share else (None, "")
+                with page.sessions.kept_tidy():
+                    yield Served(_address(host, listener), link, why_not)
+            finally:
+                with contextlib.redirect_stdout(io.StringIO()):  # Gradio says on stdout that it ends its tunnel
+                    for tunnel in tunneling.CURRENT_TUNNELS:
+                        tunnel.kill()  # type: ignore[no-untyped-call]
+                    page.close(verbose=False)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn in a thread of its own."""
-
-    def __init__(self, app: Guard, limit: int, listener: socket.socket) -> None:
-        config = uvicorn.Config(
-            app,
-            http=bounded(limit),
-            ws="none",
-            loop="asyncio",
-            backlog=BACKLOG,
-            log_level="critical",
-            timeout_graceful_shutdown=CLOSING_S,
-            server_header=False,
-        )
-        super().__init__(config)
-        self._thread = threading.Thread(target=self.run, args=([listener],), name="page", daemon=True)
-
-    def start(self) -> None:
-        """Begin to answer."""
-        self._thread.start()
-        while not self.started and self._thread.is_alive():
-            time.sleep(0.01)
-
-    def close(self) -> None:
-        """Stop answering; Gradio calls this when the page is closed."""
-        self.should_exit = True
-        self._thread.join(2 * CLOSING_S)
+@contextlib.contextmanager
+def _running(app: Guard, limit: int, listener: socket.socket) -> Iterator[None]:
+    """Uvicorn in a thread of its own."""
+    config = uvicorn.Config(
+        app,
+        http=bounded(limit),
+        ws="none",
+        loop="asyncio",
+        backlog=BACKLOG,
+        log_level="critical",
+        timeout_graceful_shutdown=CLOSING_S,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],), name="page", daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(2 * CLOSING_S)
 
 
 def _guarded(page: Any, hosts: Hosts, limit: int, auth: tuple[str, str] | None) -> Guard:

@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ OWNER = "mask-detector owner"
 """Under this name the guard leaves in a request's scope who has sent it."""
 
 
+@dataclass(eq=False)
 class Session:
     """One open page, or one program.
 
@@ -44,14 +46,14 @@ class Session:
         gone: it was forgotten.
     """
 
-    def __init__(self, owner: str = "") -> None:
-        self.owner = owner
-        self.picture: Any = None
-        self.stop = threading.Event()
-        self.busy = threading.Lock()
-        self.gone = False
-        self._pages = self._works = 0
-        self._seen = time.monotonic()
+    owner: str = ""
+    picture: Any = None
+    stop: threading.Event = field(default_factory=threading.Event)
+    busy: threading.Lock = field(default_factory=threading.Lock)
+    gone: bool = False
+    _pages: int = 0
+    _works: int = 0
+    _seen: float = field(default_factory=time.monotonic)
 
     @property
     def _stays(self) -> bool:

@@ -72,10 +72,12 @@ def attacked(
     where = ["--port", str(port), *(["--host", host] if host else [])]
     with (folder / "said.txt").open("wb") as said:
         process = subprocess.Popen(
-            page_command(*where, *flags, limits=limits), stdout=said, stderr=said,
+            page_command(*where, *flags, limits=limits),
+            stdout=said,
+            stderr=said,
             env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder / "tmp"), **(env or {})},
             preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))) if files else None,
-        )  # fmt: skip
+        )
     page = Attacked(port, folder, process, host or "127.0.0.1")
     try:
         last = time.monotonic() + 180

@@ -26,9 +26,14 @@ pytest.importorskip("gradio")
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+]
 OURS = (".mask-detector", "lock")
 """What lies in a page's folder beside the files of visitors."""
 
@@ -80,8 +85,10 @@ def started(temporary: Path, *flags: object, limits: Mapping[str, float] | None 
     process = subprocess.Popen(
         page_command("--port", port, *flags, limits=limits),
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert process.stdout is not None
     drain = threading.Thread(target=process.stdout.read)  # a full pipe would stop the page
     try:

@@ -37,10 +37,24 @@ PASSWORD = "correct horse"  # noqa: S105 - of a page that lives for a minute
 LINK = "f00ba7.gradio.live"
 PROXY = "faces.example.org"
 OPEN = {
-    "/", "/login", "/login/", "/static/{path}", "/assets/{path}", "/svelte/{path}", "/theme.css",
-    "/favicon.ico", "/robots.txt", "/manifest.json", "/gradio_api/theme.css", "/gradio_api/app_id", "/gradio_api/user",
-    "/gradio_api/app_id/", "/gradio_api/user/", "/gradio_api/login_check", "/gradio_api/login_check/",
-}  # fmt: skip
+    "/",
+    "/login",
+    "/login/",
+    "/static/{path}",
+    "/assets/{path}",
+    "/svelte/{path}",
+    "/theme.css",
+    "/favicon.ico",
+    "/robots.txt",
+    "/manifest.json",
+    "/gradio_api/theme.css",
+    "/gradio_api/app_id",
+    "/gradio_api/user",
+    "/gradio_api/app_id/",
+    "/gradio_api/user/",
+    "/gradio_api/login_check",
+    "/gradio_api/login_check/",
+}
 """What the form to log in needs, and nothing of a visitor's."""
 
 
@@ -87,10 +101,23 @@ def one_line(answer: httpx.Response) -> bool:
 
 
 FOREIGN_HOSTS = [
-    "evil.example", "evil.example:7860", "127.0.0.1.evil.example", "localhost.evil.example", "evil@127.0.0.1",
-    "127.0.0.1, evil.example", "127.0.0.1/evil", "evil.example:80:80", "[::1", "", "8.8.8.8", "[2001:db8::1]", "0",
-    "localhost evil.example", "127.0.0.1:99999999", "xn--lcalhost-54a",
-]  # fmt: skip
+    "evil.example",
+    "evil.example:7860",
+    "127.0.0.1.evil.example",
+    "localhost.evil.example",
+    "evil@127.0.0.1",
+    "127.0.0.1, evil.example",
+    "127.0.0.1/evil",
+    "evil.example:80:80",
+    "[::1",
+    "",
+    "8.8.8.8",
+    "[2001:db8::1]",
+    "0",
+    "localhost evil.example",
+    "127.0.0.1:99999999",
+    "xn--lcalhost-54a",
+]
 
 
 def test_a_name_that_is_not_the_pages_opens_no_route(page: Attacked) -> None:
@@ -136,11 +163,19 @@ def test_a_request_says_once_whom_it_asks(head: bytes, page: Attacked) -> None:
 
 
 FOREIGN = [
-    {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://127.0.0.1:1"}, {"Origin": "http://localhost"},
-    {"Origin": "https://127.0.0.1.evil.example"}, {"Origin": "file://"}, {"Origin": ""}, {"Origin": "http://[::1"},
-    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, {"Sec-Fetch-Site": "same-site"},
-    {"Referer": "http://evil.example/page"}, {"Referer": "http://localhost:3000/"},
-]  # fmt: skip
+    {"Origin": "http://evil.example"},
+    {"Origin": "null"},
+    {"Origin": "http://127.0.0.1:1"},
+    {"Origin": "http://localhost"},
+    {"Origin": "https://127.0.0.1.evil.example"},
+    {"Origin": "file://"},
+    {"Origin": ""},
+    {"Origin": "http://[::1"},
+    {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Referer": "http://evil.example/page"},
+    {"Referer": "http://localhost:3000/"},
+]
 
 
 def test_a_post_of_another_sites_page_reaches_no_route(page: Attacked) -> None:

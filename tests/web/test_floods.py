@@ -177,10 +177,21 @@ def picture(data: bytes, viewer: str = "anna") -> dict[str, Any]:
 
 
 ODD = [
-    None, 1, "text", [], [{}], {}, {"viewer": {}}, {"viewer": "😷" * 80, "jpeg": 1}, {"viewer": "a\0b"},
-    {"viewer": "\ud800"}, {"jpeg": "ä" * 100}, {"jpeg": {}}, {"jpeg": "AAAA", "conf": float("nan")},
+    None,
+    1,
+    "text",
+    [],
+    [{}],
+    {},
+    {"viewer": {}},
+    {"viewer": "😷" * 80, "jpeg": 1},
+    {"viewer": "a\0b"},
+    {"viewer": "\ud800"},
+    {"jpeg": "ä" * 100},
+    {"jpeg": {}},
+    {"jpeg": "AAAA", "conf": float("nan")},
     {"jpeg": "AAAA", "engine": [1]},
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("data", ODD, ids=lambda value: ascii(value)[:30])
@@ -193,21 +204,36 @@ def test_a_live_message_of_any_shape_gets_one_line(data: Any, live: Any) -> None
 @pytest.mark.parametrize(
     "others",
     [
-        {"component_id": 9999}, {"component_id": [1]}, {"component_id": None}, {"fn_name": 5}, {"fn_name": "close"},
-        {"session_hash": []}, {"session_hash": "x" * 1000}, {"session_hash": None}, {"session_hash": "../x"},
+        {"component_id": 9999},
+        {"component_id": [1]},
+        {"component_id": None},
+        {"fn_name": 5},
+        {"fn_name": "close"},
+        {"session_hash": []},
+        {"session_hash": "x" * 1000},
+        {"session_hash": None},
+        {"session_hash": "../x"},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_live_message_for_nobody_is_refused(others: dict[str, Any], live: Any) -> None:
     assert live({}, **others).status_code in {400, 404}
 
 
 BODIES = [
-    b"", b"{", b"null", b"[]", b"\xff\xfe\x00", b"[" * 100_000, b'{"a":' * 30_000,
-    b'{"data":' + b"[" * 900 + b"]" * 900 + b"}", b'{"data":' + b"9" * 6000 + b"}",
-    b'{"data":[],"session_hash":"\\u0000"}', b'{"fn_index":-1,"data":[],"session_hash":"s"}',
+    b"",
+    b"{",
+    b"null",
+    b"[]",
+    b"\xff\xfe\x00",
+    b"[" * 100_000,
+    b'{"a":' * 30_000,
+    b'{"data":' + b"[" * 900 + b"]" * 900 + b"}",
+    b'{"data":' + b"9" * 6000 + b"}",
+    b'{"data":[],"session_hash":"\\u0000"}',
+    b'{"fn_index":-1,"data":[],"session_hash":"s"}',
     b'{"fn_index":1e999,"data":[],"session_hash":"s"}',
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:20]))
