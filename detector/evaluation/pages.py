@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+from functools import cache
+from typing import Any
 
 from detector.errors import MissingExtraError
 
@@ -29,13 +31,19 @@ def write_page(template: str, **content: object) -> str:
     """A page in light and dark colours; it can be written as UTF-8 whatever the names of files are.
 
     Args:
-        template: a file of ``detector/templates``, which extends ``page.html``. The filter ``jpeg`` there turns the
-            bytes of a picture into the address of an ``<img>``.
+        template: a file of ``detector/templates``; a whole page extends ``page.html``. The filter ``jpeg`` there turns
+            the bytes of a picture into the address of an ``<img>``.
         content: what the template names; text in it is escaped, unless it is a ``markupsafe.Markup``.
 
     Raises:
         MissingExtraError: Jinja2 is not installed.
     """
+    page: str = _environment().get_template(template).render(content, light=LIGHT, dark=DARK)
+    return page.encode(errors="backslashreplace").decode()
+
+
+@cache
+def _environment() -> Any:
     try:
         import jinja2
     except ImportError as error:
@@ -49,5 +57,4 @@ def write_page(template: str, **content: object) -> str:
         lstrip_blocks=True,
     )
     pages.filters["jpeg"] = lambda jpeg: f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
-    page = pages.get_template(template).render(content, light=LIGHT, dark=DARK)
-    return page.encode(errors="backslashreplace").decode()
+    return pages

@@ -1,26 +1,18 @@
-"""What the page says: in words for people rather than class names, and as HTML from the templates beside this file.
-
-Pictures travel inside the HTML, so that nothing of a result is ever written to the server's disk.
-"""
+"""What the page says: in words for people rather than class names."""
 
 from __future__ import annotations
 
-import base64
-from functools import partial
 from html import escape
-from pathlib import Path
 
 import cv2
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from detector.detections import Detections
 from detector.media.draw import COLOURS
 from detector.media.images import Image
 
-__all__ = ["TEMPLATES", "data_url", "hex_colour", "problem", "render", "sentence", "shrink"]
+__all__ = ["VERDICTS", "hex_colour", "problem", "sentence", "shrink"]
 
-TEMPLATES = Path(__file__).with_name("templates")
 VERDICTS = {"with_mask": "with a mask", "without_mask": "without a mask"}
 
 
@@ -42,11 +34,6 @@ def problem(text: str) -> str:
     return f'<p class="problem" role="alert">{escape(text)}</p>'
 
 
-def data_url(data: bytes, mime: str) -> str:
-    """A file as an address of itself."""
-    return f"data:{mime};base64,{base64.b64encode(data).decode('ascii')}"
-
-
 def hex_colour(name: str) -> str:
     """A class's colour as a page writes it."""
     return "#{2:02x}{1:02x}{0:02x}".format(*COLOURS[name])
@@ -60,15 +47,3 @@ def shrink(image: Image, side: int) -> tuple[Image, float]:
         return image, scale
     size = (max(1, round(scale * width)), max(1, round(scale * height)))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False), scale
-
-
-def render(template: str, **values: object) -> str:
-    """A template of :data:`TEMPLATES`, filled in; what is put in is escaped."""
-    return _templates.get_template(template).render(values)
-
-
-_templates = Environment(
-    loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-)
-_templates.globals = {"VERDICTS": VERDICTS}
-_templates.filters |= {"sentence": sentence, "jpeg_url": partial(data_url, mime="image/jpeg")}

@@ -9,8 +9,8 @@ from gradio.utils import get_upload_folder
 
 import detector
 from detector.engines import Engine
-from detector.evaluation.pages import DARK, LIGHT
-from detector.web.answers import hex_colour, render
+from detector.evaluation.pages import write_page
+from detector.web.answers import hex_colour
 from detector.web.engine_pool import FLOOR, EnginePool
 from detector.web.fields import HIGHEST, check_inputs
 from detector.web.picture_tab import PictureTab
@@ -35,9 +35,7 @@ def build_page(engine: Engine, other: Engine | None = None, *, conf: float | Non
     pool, sessions = EnginePool(engine, other), Sessions(Store(Path(get_upload_folder())))
     cleaning = None if sessions.store.own else (CLEAN_EVERY_S, KEPT_S)
     with gr.Blocks(title="Mask detector", analytics_enabled=False, delete_cache=cleaning) as demo:
-        gr.HTML(
-            render("head.html", light=LIGHT, dark=DARK, masked=hex_colour("with_mask"), bare=hex_colour("without_mask"))
-        )
+        gr.HTML(write_page("web/head.html", masked=hex_colour("with_mask"), bare=hex_colour("without_mask")))
         with gr.Tabs():
             with gr.Tab("Picture", id="picture"):
                 PictureTab(pool, sessions).build(conf)
@@ -45,7 +43,7 @@ def build_page(engine: Engine, other: Engine | None = None, *, conf: float | Non
                 WebcamTab(pool).build(conf)
             with gr.Tab("Video", id="video"):
                 VideoTab(pool, sessions).build(conf)
-        gr.HTML(render("foot.html", model=model, version=detector.__version__))
+        gr.HTML(write_page("web/foot.html", model=model, version=detector.__version__))
 
         def leave(request: gr.Request) -> None:
             sessions.leave(request.session_hash)

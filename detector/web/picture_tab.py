@@ -1,7 +1,11 @@
-"""The picture tab: one look by the network for each picture and engine, any number of answers from it."""
+"""The picture tab: one look by the network for each picture and engine, any number of answers from it.
+
+Pictures travel inside the answers' HTML, so that nothing of a result is ever written to the server's disk.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,12 +17,13 @@ import numpy as np
 
 from detector.detections import Detections
 from detector.errors import DetectorError
+from detector.evaluation.pages import write_page
 from detector.media import images
 from detector.media.draw import draw
 from detector.media.frames import Frame
 from detector.media.images import Image
 from detector.media.records import rows
-from detector.web.answers import TEMPLATES, data_url, problem, render, shrink
+from detector.web.answers import VERDICTS, problem, sentence, shrink
 from detector.web.engine_pool import EnginePool, Timed, filter_detections
 from detector.web.fields import Upload, controls, read_picture, undecoded
 from detector.web.sessions import Sessions
@@ -90,7 +95,7 @@ class PictureTab:
                 chosen = controls([*self.pool.names, *both], "picture", conf)
                 examples = gr.HTML(
                     self._thumbnails(),
-                    js_on_load=(TEMPLATES / "examples.js").read_text(encoding="utf-8"),
+                    js_on_load=Path(__file__).with_name("examples.js").read_text(encoding="utf-8"),
                     elem_id="examples",
                     visible=bool(self._examples),
                 )
@@ -164,15 +169,20 @@ class PictureTab:
             found = filter_detections(picture.results[name].found, conf, overlap)
             scaled = Detections(found.xyxy * np.float32(picture.scale), found.confidence, found.class_id)
             jpeg = images.encode(draw(picture.image, scaled), ".jpg", 88)
-            panels.append({"engine": name, "seconds": seconds, "found": found, "jpeg": jpeg})
+            panels.append({"engine": name, "words": sentence(found), "seconds": seconds, "found": found, "jpeg": jpeg})
             engines[name] = {"ms": round(1000 * seconds, 1), "faces": _faces(picture, found)}
         width, height = picture.size
         source = picture.upload.name
         record = {"source": source, "width": width, "height": height, "conf": conf, "engines": engines}
-        json_url = data_url(json.dumps(record, indent=1).encode(), "application/json")
-        named = Path(source).stem or "picture"
-        html = render("answer.html", panels=panels, name=named, note=picture.note, json_url=json_url, rows=ROWS)
-        return html, record
+        content = {
+            "panels": panels,
+            "name": Path(source).stem or "picture",
+            "note": picture.note,
+            "json": base64.b64encode(json.dumps(record, indent=1).encode()).decode(),
+            "verdicts": VERDICTS,
+            "rows": ROWS,
+        }
+        return write_page("web/answer.html", **content), record
 
     def _thumbnails(self) -> str:
         """Buttons with small pictures; an installed package has no sample, so none."""
@@ -181,7 +191,7 @@ class PictureTab:
             image = images.read(path)
             longest = round(88 * max(image.shape[:2]) / min(image.shape[:2]))
             examples.append((EXAMPLE_NAMES[path.name], images.encode(shrink(image, longest)[0], ".jpg", 80)))
-        return render("examples.html", examples=examples)
+        return write_page("web/examples.html", examples=examples)
 
 
 def _faces(picture: _Picture, found: Detections) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -21,9 +22,10 @@ import gradio as gr
 from detector.detections import CLASSES
 from detector.engines import DEFAULT_CONF
 from detector.errors import DetectorError, SourceError
+from detector.evaluation.pages import write_page
 from detector.media import images
 from detector.media.draw import INK, WORDS
-from detector.web.answers import TEMPLATES, hex_colour, render, sentence
+from detector.web.answers import hex_colour, sentence
 from detector.web.engine_pool import FLOOR, BusyError, EnginePool, filter_detections
 from detector.web.fields import HIGHEST
 from detector.web.hosts import household, is_local
@@ -84,8 +86,8 @@ class WebcamTab:
             for name, word in WORDS.items()
         ]
         ends = {"lowest": FLOOR, "highest": HIGHEST, "conf": conf}
-        view = render("webcam.html", settings=json.dumps({"classes": classes}), engines=self.pool.names, **ends)
-        script = (TEMPLATES / "webcam.js").read_text(encoding="utf-8")
+        view = write_page("web/webcam.html", settings=json.dumps({"classes": classes}), engines=self.pool.names, **ends)
+        script = Path(__file__).with_name("webcam.js").read_text(encoding="utf-8")
         gr.HTML(view, js_on_load=script, server_functions=[live], elem_id="live")
 
     def live(self, message: object, address: str = "127.0.0.1", visitor: str = "") -> dict[str, Any]:
