@@ -21,7 +21,7 @@ from detector.media.encode import VideoSink
 from detector.media.frames import Frame, Source, StillSource
 from detector.media.images import Image
 from detector.media.records import CsvSink, JsonLinesSink
-from detector.media.sinks import Annotator, ImageSink, Sink, WindowSink
+from detector.media.sinks import ImageSink, Sink, WindowSink
 from detector.media.sources import open_source
 
 __all__ = ["Summary", "main", "run"]
@@ -120,9 +120,8 @@ def _command(args: argparse.Namespace) -> int:
         source = stack.enter_context(open_source(args.source))
         reporter = _Reporter(source, sys.stderr if "-" in (args.json, args.csv) else sys.stdout)
         stack.callback(reporter.close)  # after the sinks: the summary stands below what they say
-        annotate = Annotator()
-        sinks = [stack.enter_context(sink) for sink in _result_sinks(args, source, annotate)]
-        window = _window(args, source, annotate)
+        sinks = [stack.enter_context(sink) for sink in _result_sinks(args, source)]
+        window = _window(args, source)
         if window:
             sinks.append(stack.enter_context(window))
         run(source, engine, sinks, reporter)
@@ -131,32 +130,32 @@ def _command(args: argparse.Namespace) -> int:
     return cli.EXIT_PARTIAL if source.failures else cli.EXIT_OK
 
 
-def _result_sinks(args: argparse.Namespace, source: Source, annotate: Annotator) -> list[Sink]:
+def _result_sinks(args: argparse.Namespace, source: Source) -> list[Sink]:
     sinks: list[Sink] = []
     if args.json:
         sinks.append(JsonLinesSink(args.json))
     if args.csv:
         sinks.append(CsvSink(args.csv))
     if args.save and isinstance(source, StillSource):
-        sinks.append(ImageSink(args.save, annotate))
+        sinks.append(ImageSink(args.save))
         log.info("saving to %s", args.save)
     elif args.save:
         name = source.name if source.is_live else Path(source.name).stem
         if source.is_live:  # no file has given it a name: the address, or the camera, and the time
             name = re.sub(r"\W+", "_", name.partition("://")[2] or name).strip("_") + time.strftime("_%Y%m%d_%H%M%S")
-        video = VideoSink(args.save / f"{name}.mp4", source.fps, annotate, free=True)
+        video = VideoSink(args.save / f"{name}.mp4", source.fps, free=True)
         sinks.append(video)
         log.info("saving to %s", video.path)
     return sinks
 
 
-def _window(args: argparse.Namespace, source: Source, annotate: Annotator) -> WindowSink | None:
+def _window(args: argparse.Namespace, source: Source) -> WindowSink | None:
     """A window where one is wanted and possible; a run without a screen goes on without it."""
     unattended = args.save or args.json or args.csv or isinstance(source, StillSource)
     if not (args.show if args.show is not None else not unattended):
         return None
     try:
-        return WindowSink(f"mask-detector: {source.name}", annotate)
+        return WindowSink(f"mask-detector: {source.name}")
     except OutputError as error:
         log.warning("going on without a window: %s", error)
         return None

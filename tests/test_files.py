@@ -110,8 +110,11 @@ def test_a_folder_that_somebody_made_meanwhile_is_not_replaced(tmp_path: Path) -
     with pytest.raises(OutputError, match="was made by another run meanwhile"):
         overtaken(tmp_path / "new", lambda _: None)
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == [
-        "new", "new/theirs", "out", "out/theirs",
-    ]  # fmt: skip
+        "new",
+        "new/theirs",
+        "out",
+        "out/theirs",
+    ]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no such signal")

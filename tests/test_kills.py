@@ -97,8 +97,11 @@ def prepare(root: Path, name: str) -> None:
     if name == "yolo2voc":
         done = subprocess.run(
             [sys.executable, "tools/voc2yolo.py", *map(str, PARTS), "-o", root / "yolo"],
-            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=True,
-        )  # fmt: skip
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=True,
+        )
         assert not done.stderr
 
 

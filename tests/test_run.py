@@ -31,8 +31,14 @@ def command(*flags: object, cwd: Path, **options: object) -> subprocess.Complete
     environment.pop("DISPLAY", None)
     return subprocess.run(
         [sys.executable, "-m", "detector.run", *map(str, flags)],
-        cwd=cwd, env=environment, capture_output=True, text=True, check=False, timeout=120, **options,
-    )  # type: ignore[call-overload, no-any-return] # fmt: skip
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        **options,
+    )  # type: ignore[call-overload, no-any-return]
 
 
 @pytest.fixture(scope="module")
@@ -162,8 +168,11 @@ def test_a_stopped_run_leaves_a_video_that_plays(tmp_path: Path, video: Path, na
         target.mux(stream.encode(None))
     process = subprocess.Popen(
         [sys.executable, "-m", "detector.run", "--source", str(long), "--save", "out", "--csv", "faces.csv"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         if (tmp_path / "faces.csv").exists() and len((tmp_path / "faces.csv").read_text().splitlines()) > 20:
@@ -247,11 +256,13 @@ def test_two_runs_with_one_save_lose_nothing(tmp_path: Path, video: Path) -> Non
     commands = [["--source", str(source), "--save", "out"] for source in (video, video, photos, photos)]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "detector.run", *flags], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-m", "detector.run", *flags],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.DEVNULL,
         )
         for flags in commands
-    ]  # fmt: skip
+    ]
     assert [process.wait(120) for process in processes] == [0, 0, 0, 0]
     names = [name for index in range(8) for name in (f"{index}-2.jpg", f"{index}.jpg")]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted([*names, "door-2.mp4", "door.mp4"])

@@ -18,7 +18,7 @@ from detector.errors import OutputError
 from detector.media.frames import POLL_S, Frame
 from detector.media.growing import GrowingFile, Pieces
 from detector.media.images import Image
-from detector.media.sinks import Annotator, Sink
+from detector.media.sinks import Sink, annotated
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -67,7 +67,6 @@ class VideoSink(Sink):
     Args:
         path: the video to make; .mp4, .m4v, .mov or .mkv; must not exist yet.
         fps: frames per second of the source; None where it is unknown.
-        annotate: shared with other sinks, so that each frame is drawn once.
         free: where something has this name, take ``name-2``, ``name-3`` ... instead of refusing.
 
     Attributes:
@@ -77,14 +76,11 @@ class VideoSink(Sink):
         OutputError: the file exists, cannot be made, or has another suffix.
     """
 
-    def __init__(
-        self, path: Path, fps: Fraction | None = None, annotate: Annotator | None = None, *, free: bool = False
-    ) -> None:
+    def __init__(self, path: Path, fps: Fraction | None = None, *, free: bool = False) -> None:
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             raise OutputError(f"{path}: not a video's name: end it in {', '.join(VIDEO_SUFFIXES)}")
         self._file = GrowingFile(path, free=free)
         self.path = self._file.path
-        self._annotate = annotate or Annotator()
         self._clock = _Clock(fps)
         self._pieces = Pieces(self._file)
         self._header = math.inf  # bytes before the first piece
@@ -97,8 +93,8 @@ class VideoSink(Sink):
         """Draw a frame and hand it to the encoder; waits while the encoder is far behind."""
         if self._ended:
             raise ValueError(f"{self.path} is closed")
-        image = self._annotate(frame, detections)
-        self._waiting.append(self._encoder.submit(self._encode, image, self._clock.ticks(frame)))
+        image, ticks = annotated(frame, detections), self._clock.ticks(frame)
+        self._waiting.append(self._encoder.submit(self._encode, image, ticks))
         self._wait(BEHIND)
 
     def close(self) -> None:

@@ -162,13 +162,13 @@ def encode(image: Image, suffix: str, quality: int = 95) -> bytes:
     return data.tobytes()
 
 
-def write(path: Path, image: Image, quality: int = 95) -> None:
+def write(path: Path, image: Image) -> None:
     """Write BGR uint8 (H, W, 3) to ``path`` in the format of its suffix; an older file is replaced.
 
     Raises:
         OutputError: the format is unknown, or the file cannot be written.
     """
-    write_file(path, encode(image, path.suffix, quality), replace=True)
+    write_file(path, encode(image, path.suffix), replace=True)
 
 
 def _unreadable(path: Path | str, error: OSError) -> SourceError:

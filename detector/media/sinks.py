@@ -10,6 +10,7 @@ import logging
 import sys
 import time
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ from detector.media import images
 from detector.media.draw import draw, draw_status
 from detector.media.frames import Frame
 
-__all__ = ["Annotator", "ImageSink", "Sink", "WindowSink"]
+__all__ = ["ImageSink", "Sink", "WindowSink", "annotated"]
 
 log = logging.getLogger(__name__)
 
@@ -73,24 +74,14 @@ class Sink(ABC):
             if kind is None:
                 raise
             log.error("%s", failure)  # what ended the run is the news; this must not hide it
+        finally:
+            annotated.cache_clear()  # a picture is not kept longer than it is worked on
 
 
-class Annotator:
-    """Draws a frame once for all the sinks that share it, and not at all where none asks.
-
-    Args:
-        labels: False draws boxes only.
-    """
-
-    def __init__(self, *, labels: bool = True) -> None:
-        self._labels = labels
-        self._last: tuple[Frame, Detections, images.Image] | None = None
-
-    def __call__(self, frame: Frame, detections: Detections) -> images.Image:
-        """The annotated picture, BGR uint8 (H, W, 3); shared, so not to be changed."""
-        if self._last is None or self._last[0] is not frame or self._last[1] is not detections:
-            self._last = (frame, detections, draw(frame.image, detections, labels=self._labels))
-        return self._last[2]
+@lru_cache(maxsize=1)
+def annotated(frame: Frame, detections: Detections) -> images.Image:
+    """A frame with its faces drawn, BGR uint8 (H, W, 3): once for all sinks, so not to be changed."""
+    return draw(frame.image, detections)
 
 
 class ImageSink(Sink):
@@ -101,21 +92,19 @@ class ImageSink(Sink):
 
     Args:
         folder: made if it is missing.
-        annotate: shared with other sinks, so that each frame is drawn once.
 
     Raises:
         OutputError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, annotate: Annotator | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         make_folder(folder)
         self._folder = folder
-        self._annotate = annotate or Annotator()
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Write one image; it appears whole or not at all."""
         name = self._folder / _image_name(frame)
-        write_file(name, images.encode(self._annotate(frame, detections), name.suffix), free=True)
+        write_file(name, images.encode(annotated(frame, detections), name.suffix), free=True)
 
     def close(self) -> None:
         """Do nothing: every image is complete when it is written."""
@@ -135,7 +124,6 @@ class WindowSink(Sink):
 
     Args:
         title: in the title bar.
-        annotate: shared with other sinks, so that each frame is drawn once.
 
     Attributes:
         closed: whether the user has ended the show; what is written afterwards is not shown.
@@ -144,9 +132,8 @@ class WindowSink(Sink):
         OutputError: there is no screen, or this OpenCV was built without windows.
     """
 
-    def __init__(self, title: str = "mask detector", annotate: Annotator | None = None) -> None:
+    def __init__(self, title: str = "mask detector") -> None:
         self._title = title
-        self._annotate = annotate or Annotator()
         self._shown = False
         self._open = True
         self._before: float | None = None
@@ -166,7 +153,7 @@ class WindowSink(Sink):
             height, width = frame.image.shape[:2]
             scale = min(1.0, LARGEST[0] / width, LARGEST[1] / height)
             cv2.resizeWindow(self._title, max(1, round(width * scale)), max(1, round(height * scale)))
-        cv2.imshow(self._title, draw_status(self._annotate(frame, detections), self._status(detections)))
+        cv2.imshow(self._title, draw_status(annotated(frame, detections), self._status(detections)))
         self._shown = True
         self._look(1)
 

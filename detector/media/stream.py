@@ -151,7 +151,7 @@ def open_url(url: str, *, timeout_s: float, reconnect_limit_s: float) -> Source:
 
     began = time.monotonic()
     container = _interruptible(connect)
-    if container.format.name.endswith("_pipe"):  # FFmpeg's name for a single image
+    if container.format.name == "image2" or container.format.name.endswith("_pipe"):  # FFmpeg's names for an image
         return StillSource.of_bytes(name, _interruptible(lambda: _whole_file(container, name)))
     if container.duration:
         container.close()

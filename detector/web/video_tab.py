@@ -19,7 +19,6 @@ from detector.evaluation.charts import Chart, draw_chart
 from detector.media.encode import VideoSink
 from detector.media.frames import Frame
 from detector.media.records import CsvSink
-from detector.media.sinks import Annotator
 from detector.media.video import VideoSource
 from detector.web.answers import problem, shrink
 from detector.web.engine_pool import EnginePool, filter_detections
@@ -157,7 +156,7 @@ class VideoTab:
             stem = Path(name).stem.encode()[:80].decode(errors="ignore") or "video"
             folder, reported = self.sessions.folder(session), 0.0
             copy, table = folder / f"{stem}-masks.mp4", folder / f"{stem}-masks.csv"
-            with VideoSink(copy, source.fps, Annotator()) as video, CsvSink(table) as rows:
+            with VideoSink(copy, source.fps) as video, CsvSink(table) as rows:
                 for frame in source:
                     if session.stop.is_set() or (frame.time or 0.0) > MAX_SECONDS + 1:
                         break

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from detector.errors import SourceError
+from detector.media import images
 from detector.media.images import Image
 from detector.media.live import Camera as CaptureDevice
 from detector.media.live import Connection, LiveSource
 from detector.media.sources import open_source
 from detector.media.stream import without_password
-from tests.media.makers import Camera, grey, grey_index, grey_video, jpeg, quarters, serving
+from tests.media.makers import Camera, encoded, grey, grey_index, grey_video, jpeg, quarters, serving
 
 
 def answering(data: bytes, kind: str) -> Callable[[BaseHTTPRequestHandler], None]:
@@ -135,14 +136,22 @@ def test_a_page_of_text_is_no_picture() -> None:
         open_source(url, timeout_s=5)
 
 
-@pytest.mark.parametrize("kind", ["jpeg", "png"])
-def test_a_still_image_behind_a_url_is_a_still_image(kind: str) -> None:
-    data = jpeg(quarters(), 6) if kind == "jpeg" else cv2.imencode(".png", quarters())[1].tobytes()
-    with serving(answering(data, f"image/{kind}")) as url, open_source(f"{url}/photo", timeout_s=5) as source:
+STILLS = {
+    "photo": jpeg(quarters(), 6),
+    "photo.jpg": jpeg(quarters(), 6),  # by this name, FFmpeg takes it for the first of several
+    "photo.png": encoded(".png", quarters()),
+    "photo.tif": encoded(".tiff", np.random.default_rng(0).integers(0, 255, (200, 300, 3), dtype=np.uint8)),
+}
+
+
+@pytest.mark.parametrize("name", STILLS)
+def test_a_still_image_behind_a_url_is_a_still_image(name: str) -> None:
+    data = STILLS[name]
+    with serving(answering(data, "image")) as url, open_source(f"{url}/{name}", timeout_s=5) as source:
         (frame,) = source
     assert not source.is_live
     assert frame.time is None
-    assert frame.image.shape == ((60, 40, 3) if kind == "jpeg" else (40, 60, 3))
+    np.testing.assert_array_equal(frame.image, images.decode(data, "the file"))
 
 
 def test_a_finite_video_behind_a_url_ends_where_it_ends(tmp_path: Path) -> None:

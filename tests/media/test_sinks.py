@@ -26,7 +26,7 @@ from detector.media.encode import VideoSink
 from detector.media.frames import Frame
 from detector.media.growing import GrowingFile, Pieces
 from detector.media.records import CsvSink, JsonLinesSink, rows
-from detector.media.sinks import Annotator, ImageSink, Sink
+from detector.media.sinks import ImageSink, Sink, annotated
 from tests.media.makers import grey, quarters
 
 NTSC = Fraction(30000, 1001)
@@ -304,12 +304,11 @@ def test_images_of_an_older_run_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_frame_is_drawn_once_for_all_sinks() -> None:
-    annotate = Annotator()
     first, second = frames(2)
-    drawn = annotate(first, FACES)
-    assert annotate(first, FACES) is drawn
-    assert annotate(second, FACES) is not drawn
-    assert annotate(first, Detections.empty()) is not drawn
+    drawn = annotated(first, FACES)
+    assert annotated(first, FACES) is drawn
+    assert annotated(second, FACES) is not drawn
+    assert annotated(first, Detections.empty()) is not drawn
 
 
 def test_rows_are_plain_rounded_values() -> None:
