@@ -18,6 +18,8 @@ from detector.scoring import MIN_SIDE
 from detector.staging import temporary_folder
 from detector.training.two_step.crop_writer import write_crops
 
+__all__ = ["cut_crops", "main"]
+
 EXAMPLES = """\
   mask-detector crop                                            of the sample in data/
   mask-detector crop --annotations my/xml --images my/photos --faces ssd
@@ -47,24 +49,32 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _command(args: argparse.Namespace) -> int:
     check_label_flags(args)
-    finder = load_finder(args.faces) if args.faces else None
-    regions = Regions(args.ignore)
     with temporary_folder() as folder:
-        data = args.data or convert_labels(args, folder / "dataset", cli.progress_bar)
-        counts = write_crops(
-            {part: load_yolo(data, part=part, regions=regions, progress=cli.progress_bar) for part in ("train", "val")},
-            args.out,
-            side=args.side,
-            margin=args.margin,
-            min_side=args.min_side,
-            finder=finder,
-            seed=args.seed,
-            progress=cli.progress_bar,
-        )
+        counts = cut_crops(args, folder / "dataset", args.out)
     for part, of_class in counts.items():
         print(f"{part}: {', '.join(f'{count} {name}' for name, count in of_class.items())}")
     print(f"next: mask-detector train --engine two-step --crops {args.out}")
     return cli.EXIT_OK
+
+
+def cut_crops(args: argparse.Namespace, dataset: Path, out: Path) -> dict[str, dict[str, int]]:
+    """Cut the crops of the labels that the flags name.
+
+    Args:
+        args: label flags, ``faces`` and ``ignore``; what they have of side, margin, min_side and seed is used.
+        dataset: where LabelImg labels become a YOLO folder first.
+        out: a folder that does not exist yet, or is empty.
+
+    Returns:
+        The number of crops by part and class.
+    """
+    finder = load_finder(args.faces) if args.faces else None
+    regions = Regions(args.ignore)
+    data = args.data or convert_labels(args, dataset, cli.progress_bar)
+    parts = {part: load_yolo(data, part=part, regions=regions, progress=cli.progress_bar) for part in ("train", "val")}
+    chosen = {name: getattr(args, name, None) for name in ("side", "margin", "min_side", "seed")}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    return write_crops(parts, out, finder=finder, progress=cli.progress_bar, **given)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 from detector import cli
 from detector.cli.flags import add_flags, positive
 from detector.cli.label_flags import add_label_flags, check_label_flags, convert_labels, sources_given
-from detector.data.loading import load_yolo
-from detector.data.regions import Regions
-from detector.engines.face_finders import load_finder
+from detector.crop import cut_crops
 from detector.engines.weights import CLASSIFIER_WEIGHTS, DEFAULT_WEIGHTS, FACE_WEIGHTS, default_weights
 from detector.errors import TrainingError
 from detector.export import next_command
@@ -158,7 +156,7 @@ def _check_flags(args: argparse.Namespace, network: str) -> None:
 
 def _train_detector(args: argparse.Namespace, run: Path) -> Trained:
     from detector.training.single_stage.yolo_copy import adopt
-    from detector.training.single_stage.yolo_training import EPOCHS, IMGSZ, train
+    from detector.training.single_stage.yolo_training import train
     from detector.training.start import DEFAULT_START, find_start
 
     shipped = default_weights().with_suffix(".pt")
@@ -166,18 +164,8 @@ def _train_detector(args: argparse.Namespace, run: Path) -> Trained:
     out = run / "dataset"
     data = adopt(args.data, out, cli.progress_bar) if args.data else convert_labels(args, out, cli.progress_bar)
     log.info("training in %s, starting from %s", run, start)
-    return train(
-        data,
-        run,
-        start,
-        epochs=args.epochs or EPOCHS,
-        imgsz=args.imgsz or IMGSZ,
-        batch=args.batch,
-        device=args.device,
-        seed=args.seed,
-        progress=cli.progress_bar,
-        trust=args.trust,
-    )
+    chosen = _given(args, "epochs", "imgsz", "batch", "seed", "device", "trust")
+    return train(data, run, start, progress=cli.progress_bar, **chosen)
 
 
 def _train_classifier(args: argparse.Namespace, run: Path) -> Trained:
@@ -187,7 +175,9 @@ def _train_classifier(args: argparse.Namespace, run: Path) -> Trained:
 
     backbone = args.backbone or BACKBONES[0]
     weights = load_imagenet(args.start or backbone, backbone, args.runs / "pretrained")
-    folder = args.crops or _cut_crops(args, run)
+    folder = args.crops or run / "crops"
+    if not args.crops:
+        cut_crops(args, run / "dataset", folder)
     chosen = _given(args, "epochs", "side", "batch", "seed")
     settings = ClassifierSettings(crops=str(folder.resolve()), backbone=backbone, **chosen)
     return ClassifierLearner(settings, run, args.device, cli.progress_bar).start(weights)
@@ -204,22 +194,6 @@ def _train_face_finder(args: argparse.Namespace, run: Path) -> Trained:
     chosen = _given(args, "epochs", "imgsz", "batch", "seed")
     settings = FaceFinderSettings(data=str(data.resolve()), ignore=ignore, **chosen)
     return FaceFinderLearner(settings, run, args.device, cli.progress_bar).start(weights)
-
-
-def _cut_crops(args: argparse.Namespace, run: Path) -> Path:
-    """The crops of the labels that the flags name, in the run's folder."""
-    from detector.training.two_step.crop_writer import write_crops
-
-    data = args.data or convert_labels(args, run / "dataset", cli.progress_bar)
-    regions = Regions(args.ignore)
-    write_crops(
-        {part: load_yolo(data, part=part, regions=regions, progress=cli.progress_bar) for part in ("train", "val")},
-        run / "crops",
-        finder=load_finder(args.faces) if args.faces else None,
-        progress=cli.progress_bar,
-        **_given(args, "side", "min_side", "seed"),
-    )
-    return run / "crops"
 
 
 def _given(args: argparse.Namespace, *names: str) -> dict[str, Any]:

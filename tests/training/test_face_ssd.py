@@ -254,6 +254,10 @@ def test_a_training_that_cannot_begin_is_one_line(tmp_path: Path) -> None:
         resume(tmp_path, device="cpu")
 
 
+def test_a_size_is_rounded_up_to_what_a_mosaic_divides() -> None:
+    assert [settings(imgsz=size).imgsz for size in (64, 65, 500)] == [64, 128, 512]
+
+
 def test_a_folder_without_a_face_is_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     shutil.copytree(yolo_folder().parent, folder)

@@ -19,11 +19,11 @@ from detector.training.runs import batch_size, one_line_errors
 from detector.training.single_stage.ultralytics_env import ultralytics_env
 from detector.training.single_stage.yolo_copy import check_folder
 
-__all__ = ["EPOCHS", "IMGSZ", "go_on", "hyperparameters", "train"]
+__all__ = ["go_on", "hyperparameters", "train"]
 
 log = logging.getLogger(__name__)
 
-EPOCHS, IMGSZ, BATCH = 30, 512, 16
+BATCH = 16
 
 STRIDE = 32
 EXAMPLES = 3
@@ -34,8 +34,8 @@ def train(
     run: Path,
     start: Path,
     *,
-    epochs: int = EPOCHS,
-    imgsz: int = IMGSZ,
+    epochs: int = 30,
+    imgsz: int = 512,
     batch: int | None = None,
     device: str = "auto",
     seed: int = 0,

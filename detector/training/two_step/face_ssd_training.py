@@ -69,6 +69,9 @@ class FaceFinderSettings:
     seed: int = 0
     ignore: str | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "imgsz", -(-self.imgsz // STEP) * STEP)
+
 
 @dataclass(frozen=True)
 class FaceRecall:
@@ -111,9 +114,8 @@ class FaceFinderLearner(Learner):
             raise TrainingError(f"{settings.data}: no face is labelled in train: there is nothing to learn")
         self.note = data_note("images", _contents(train), _contents(val))
         self.examples = tuple(item.path for item in val[:EXAMPLES])
-        self.imgsz = -(-settings.imgsz // STEP) * STEP
         # Twice the input is as much as a view zooms in without inventing pixels.
-        self.train, self.val = (Pictures(part, 2 * self.imgsz) for part in (train, val))
+        self.train, self.val = (Pictures(part, 2 * settings.imgsz) for part in (train, val))
         self.steps = len(train) // self.batch
 
     def build(self) -> FaceSSD:
@@ -127,7 +129,7 @@ class FaceFinderLearner(Learner):
         whole = epoch >= (1 - WHOLE_PICTURES) * settings.epochs
         batches = views(
             self.train,
-            size=self.imgsz,
+            size=settings.imgsz,
             batch=self.batch,
             mosaics=0.0 if whole else MOSAICS,
             seed=(settings.seed, epoch),
@@ -149,7 +151,7 @@ class FaceFinderLearner(Learner):
 
     def validate(self) -> tuple[Figures, FaceRecall]:
         """Recall on the validation images."""
-        recall = measure(_find_faces(self.average.module, self.val, self.imgsz, self.hardware))
+        recall = measure(_find_faces(self.average.module, self.val, self.settings.imgsz, self.hardware))
         return {"recall at 1 false face an image": recall.recall}, recall
 
 
