@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -61,18 +62,11 @@ class Outcome:
 
 
 class _NoPictureError(Exception):
-    """Why an address gave no picture.
+    """Why an address gives no picture, now and later."""
 
-    Args:
-        reason: in words.
-        final: asking again is of no use.
-        kind: the reason without its particulars.
-    """
 
-    def __init__(self, reason: str, kind: str = "", *, final: bool = True) -> None:
-        super().__init__(reason)
-        self.final = final
-        self.kind = kind or reason
+class _NotNowError(_NoPictureError):
+    """Why an address gave no picture; later it may."""
 
 
 class Collection:
@@ -117,14 +111,13 @@ class Collection:
         try:
             picture = read_strictly(data, "")
         except SourceError as error:
-            reason = str(error).removeprefix(": ")
-            raise _NoPictureError(reason, "damaged" if reason.startswith("a damaged") else "") from error
+            raise _NoPictureError(str(error).removeprefix(": ")) from error
         width, height = picture.size
         if min(width, height) < min_side:
-            raise _NoPictureError(f"too small: {width}x{height}", "too small")
+            raise _NoPictureError(f"too small: {width}x{height}")
         digest = hashlib.sha256(data).hexdigest()
         if digest in self._files:
-            raise _NoPictureError(f"the same file as {self._files[digest]}", "the same file")
+            raise _NoPictureError(f"the same file as {self._files[digest]}")
         folder = self.out / _IMAGES / outcome.name
         make_folder(folder)
         path = folder / f"{digest[:16]}{_SUFFIXES.get(picture.format, f'.{picture.format}')}"
@@ -230,8 +223,8 @@ def _gather(
             silent_hosts.clear()
             collection.add(data, found, engine.name, outcome, min_side)
         except _NoPictureError as error:
-            outcome.reasons[error.kind] += 1
-            if error.final:
+            outcome.reasons[re.split(" as |[:(]", str(error))[0].strip()] += 1  # without its particulars
+            if not isinstance(error, _NotNowError):
                 collection.skip(found.url, outcome, str(error))
         except NETWORK_ERRORS as error:
             outcome.reasons["no answer"] += 1
@@ -256,12 +249,13 @@ def _download(engine: SearchEngine, url: str, max_bytes: int) -> bytes:
     with engine.session.get(url, timeout=engine.timeout, stream=True) as response:
         code = response.status_code
         if code != requests.codes.ok:
-            raise _NoPictureError(f"answers {code}", final=400 <= code < 500 and code not in _ASK_AGAIN)
+            is_final = 400 <= code < 500 and code not in _ASK_AGAIN
+            raise (_NoPictureError if is_final else _NotNowError)(f"answers {code}")
         data, length = bytearray(), int(response.headers.get("Content-Length") or 0)
         for chunk in chain([b""], response.iter_content(2**16)):
             data += chunk
             if max(len(data), length) > max_bytes:
                 raise _NoPictureError(f"more than {max_bytes / 2**20:.0f} MiB")
             if time.monotonic() - began > _PATIENCE * engine.timeout:
-                raise _NoPictureError("too slow", final=False)
+                raise _NotNowError("too slow")
     return bytes(data)
