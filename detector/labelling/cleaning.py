@@ -86,25 +86,12 @@ def clean(
         _look_at_all(names, look, threads or os.cpu_count() or 1, report, progress)
         with Comparer(source, threads) as compare:
             mark_copies(report.images, compare, progress)
-        for image in report.images:
-            if image.original is not None:
-                file, image.file = image.file, (_DUPLICATES / new_name[image.source]).as_posix()
-                if new is not None:
-                    (new / _DUPLICATES).mkdir(parents=True, exist_ok=True)
-                    (new / file).rename(new / image.file)
-        if new is not None:
-            for name in report.unreadable:
-                if os.access(source / name, os.R_OK):
-                    _write(new / _UNREADABLE / name, (source / name).read_bytes())
+        _set_aside(report, source, new)
         _take_labels(report, labels, new, beside=annotations is None)
         if new is not None:
-
-            def thumbnail(name: str) -> bytes:
-                return images.encode(read_picture(source / name).scaled(_THUMBNAIL).image, ".jpg", 80)
-
-            page = report.page(thumbnail, progress)
-            (new / "sheet.html").write_bytes(page.encode())
-            (new / "report.json").write_bytes(report.json().encode())
+            page = report.page(lambda name: _thumbnail(source / name), progress)
+            _write(new / "sheet.html", page.encode())
+            _write(new / "report.json", report.json().encode())
     return report
 
 
@@ -140,11 +127,28 @@ def _describe(picture: Picture, name: str, file: str, is_labelled: bool, mirrore
     )
 
 
+def _set_aside(report: CleanReport, source: Path, new: Path | None) -> None:
+    """Move copies, and copy what is unreadable, below ``aside``; ``new`` is the output folder, None writes nothing."""
+    for image in report.images:
+        if image.original is not None:
+            file, image.file = image.file, (_DUPLICATES / Path(image.file).name).as_posix()
+            if new is not None:
+                (new / _DUPLICATES).mkdir(parents=True, exist_ok=True)
+                (new / file).rename(new / image.file)
+    for name in report.unreadable:
+        if new is not None and os.access(source / name, os.R_OK):
+            _write(new / _UNREADABLE / name, (source / name).read_bytes())
+
+
+def _thumbnail(path: Path) -> bytes:
+    return images.encode(read_picture(path).scaled(_THUMBNAIL).image, ".jpg", 80)
+
+
 def _take_labels(report: CleanReport, labels: Mapping[str, Path], new: Path | None, *, beside: bool) -> None:
-    """Write each label file to where its image went; where the image was scaled, its boxes are.
+    """Write each label file to where its image went, its boxes scaled like that, and report those that cannot go.
 
     Args:
-        report: says where the images went, and is told of the label files that could not go there.
+        report: says where the images went.
         labels: image name to label file.
         new: the output folder; None writes nothing.
         beside: label files lie beside the images, not in a folder of their own.
