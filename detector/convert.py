@@ -26,7 +26,7 @@ EXAMPLES = """\
       actions: add, remove, class, drop)
 
 Without --split and --val a file split.csv beside the folder of annotations decides; where there is none, every tenth
-image validates, chosen at random with near-duplicates on one side. The sources are never changed. What is left out or
+image validates, chosen at random with near-duplicates on one side. Your files are never modified. What is left out or
 mended is in OUT/report.txt, with file and reason.
 """
 

@@ -40,20 +40,26 @@ class Split:
             if row.get("group"):
                 self._groups[row["group"]].add(row["split"])
 
-    def side(self, set_name: str, image: str) -> str | None:
-        """The split of an image of the set ``set_name``; None if the file does not name it."""
-        return self._sides.get((set_name, image)) or self._sides.get(("", image)) or None
-
-    def missing(self, present: set[tuple[str, str]]) -> list[str]:
-        """The images that the file names in the sets at hand and that are not there."""
-        sets = {set_name for set_name, _ in present} | {""}
-        names = {image for _, image in present}
-        found = present | {("", image) for image in names}
-        return sorted(f"{key[0]}/{key[1]}" for key in self._sides if key[0] in sets and key not in found)
-
-    def torn_groups(self) -> list[str]:
-        """Groups with images in both train and val, which makes the validation score too good."""
-        return sorted(group for group, sides in self._groups.items() if {"train", "val"} <= sides)
+    def sides(self, pairs: Sequence[Pair], report: Report) -> dict[str, str | None]:
+        """The split of each image that has one, by title; images and lines without a partner are reported."""
+        sides: dict[str, str | None] = {}
+        for found in pairs:
+            side = self._sides.get((found.set_name, found.image.name)) or self._sides.get(("", found.image.name))
+            if side:
+                sides[found.title] = side
+            else:
+                reason = f"no line of the file of --split has set {found.set_name} and this name"
+                report.drop("image", found.title, reason)
+        sets = {found.set_name for found in pairs}
+        present = {key for found in pairs for key in ((found.set_name, found.image.name), ("", found.image.name))}
+        missing = sorted("/".join(key) for key in self._sides if key[0] in {"", *sets} and key not in present)
+        torn = sorted(group for group, both in self._groups.items() if {"train", "val"} <= both)
+        if missing:
+            said = f"{len(missing)} images of the file of --split are not there or not labelled"
+            report.warnings.append(f"{said}: {missing[0]}")
+        if torn:
+            report.warnings.append(f"{len(torn)} groups of the file of --split are in train and in val: {torn[0]}")
+        return sides
 
 
 def load_voc(
@@ -92,7 +98,7 @@ def load_voc(
     decided = Split(split) if split else None
     rows = read_corrections(corrections) if corrections else []
     pairs = pair(annotations, images, report, progress)
-    sides = _sides(pairs, decided, report) if decided else dict.fromkeys((found.title for found in pairs), None)
+    sides = decided.sides(pairs, report) if decided else dict.fromkeys((found.title for found in pairs), None)
     pairs = [found for found in pairs if found.title in sides]
     pairs = correct(pairs, rows, report) if rows else pairs
     report.names.update(box.name for found in pairs for box in found.label.boxes)
@@ -191,26 +197,6 @@ def _size(path: Path, title: str, report: Report) -> tuple[int, int] | None:
     except SourceError as error:
         report.drop("image", title, str(error).removeprefix(f"{path}: "))
         return None
-
-
-def _sides(pairs: Iterable[Pair], decided: Split, report: Report) -> dict[str, str | None]:
-    """The split of each image that has one, by title."""
-    sides: dict[str, str | None] = {}
-    for found in pairs:
-        side = decided.side(found.set_name, found.image.name)
-        if side is None:
-            report.drop("image", found.title, f"no line of the file of --split has set {found.set_name} and this name")
-        else:
-            sides[found.title] = side
-    missing = decided.missing({(found.set_name, found.image.name) for found in pairs})
-    if missing:
-        report.warnings.append(
-            f"{len(missing)} images of the file of --split are not there or not labelled: {missing[0]}"
-        )
-    torn = decided.torn_groups()
-    if torn:
-        report.warnings.append(f"{len(torn)} groups of the file of --split are in train and in val: {torn[0]}")
-    return sides
 
 
 def _difficult(pairs: Iterable[Pair]) -> list[str]:

@@ -10,8 +10,11 @@ import pytest
 
 from detector.data import dataset
 from detector.data.loading import Split
+from detector.data.pairing import Pair
 from detector.data.progress import silent
 from detector.data.random_split import choose_val, group_near_duplicates, perceptual_hashes
+from detector.data.report import Report
+from detector.data.voc import Annotation
 from detector.errors import AnnotationError, MissingExtraError
 from detector.media import images
 from tests.data.conftest import Workspace
@@ -23,17 +26,23 @@ def flip(bits: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
     return bits ^ (np.arange(64) < count)
 
 
+def sides(split: Path, *images: str) -> tuple[dict[str, str | None], Report]:
+    """What the file of a split says of images like ``set/name.jpg``."""
+    report = Report()
+    label = Annotation("", "", None, ())
+    pairs = [Pair(Path(image), Path("a.xml"), image.partition("/")[0], label) for image in images]
+    return Split(split).sides(pairs, report), report
+
+
 def test_a_split_file_is_followed(workspace: Workspace) -> None:
-    split = Split(workspace.split("one,a.jpg,train", "two,a.jpg,val", header="set,image,split"))
-    assert (split.side("one", "a.jpg"), split.side("two", "a.jpg"), split.side("three", "a.jpg")) == (
-        "train",
-        "val",
-        None,
-    )
+    split = workspace.split("one,a.jpg,train", "two,a.jpg,val", header="set,image,split")
+    found, report = sides(split, "one/a.jpg", "two/a.jpg", "three/a.jpg")
+    assert found == {"one/a.jpg": "train", "two/a.jpg": "val"}
+    assert [note.file for note in report.dropped] == ["three/a.jpg"]
 
 
 def test_without_a_set_column_the_image_name_decides(workspace: Workspace) -> None:
-    assert Split(workspace.split("a.jpg,val")).side("any", "a.jpg") == "val"
+    assert sides(workspace.split("a.jpg,val"), "any/a.jpg")[0] == {"any/a.jpg": "val"}
 
 
 def test_an_image_in_two_splits_is_refused(workspace: Workspace) -> None:
@@ -42,13 +51,15 @@ def test_an_image_in_two_splits_is_refused(workspace: Workspace) -> None:
 
 
 def test_missing_images_are_named_only_for_the_sets_at_hand(workspace: Workspace) -> None:
-    split = Split(workspace.split("one,a.jpg,train", "one,b.jpg,val", "two,c.jpg,val", header="set,image,split"))
-    assert split.missing({("one", "a.jpg")}) == ["one/b.jpg"]
+    split = workspace.split("one,a.jpg,train", "one,b.jpg,val", "two,c.jpg,val", header="set,image,split")
+    warnings = ["1 images of the file of --split are not there or not labelled: one/b.jpg"]
+    assert sides(split, "one/a.jpg")[1].warnings == warnings
 
 
 def test_a_group_on_both_sides_is_noticed(workspace: Workspace) -> None:
     rows = ("a.jpg,7,train", "b.jpg,7,val", "c.jpg,8,val", "d.jpg,8,test")
-    assert Split(workspace.split(*rows, header="image,group,split")).torn_groups() == ["7"]
+    _, report = sides(workspace.split(*rows, header="image,group,split"), *(f"one/{name}.jpg" for name in "abcd"))
+    assert report.warnings == ["1 groups of the file of --split are in train and in val: 7"]
 
 
 def test_hashes_that_differ_little_share_a_group_even_over_others() -> None:

@@ -38,6 +38,7 @@ from tests.engines import networks
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 BOX = voc.Box("mask", 1, 2, 30, 40)
+LABEL = voc.Annotation("a.jpg", "images", (64, 48), (BOX,))
 
 
 @cache
@@ -84,16 +85,13 @@ def data_yaml(data: bytes) -> None:
 
 def correction_rows(data: bytes) -> None:
     rows = corrections.read_corrections(written("a.csv", data))
-    label = voc.Annotation("a.jpg", "images", (64, 48), (BOX,))
-    pairs = [Pair(Path(row.image), Path("a.xml"), row.set_name or "", label) for row in rows]
+    pairs = [Pair(Path(row.image), Path("a.xml"), row.set_name or "", LABEL) for row in rows]
     for pair in corrections.correct(pairs, rows, Report()):
         assert all(isinstance(box, voc.Box) for box in pair.label.boxes)
 
 
 def split_rows(data: bytes) -> None:
-    split = Split(written("a.csv", data))
-    split.missing({("a", "b.jpg")})
-    split.torn_groups()
+    Split(written("a.csv", data)).sides([Pair(Path("b.jpg"), Path("b.xml"), "a", LABEL)], Report())
 
 
 def image(data: bytes) -> None:
