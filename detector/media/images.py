@@ -29,6 +29,7 @@ __all__ = [
     "image_size",
     "list_images",
     "read",
+    "turned",
     "write",
 ]
 
@@ -42,6 +43,15 @@ IMAGE_SUFFIXES = frozenset(
 """Suffixes, in lower case, of the image formats that can be read."""
 
 WITH_ALPHA = frozenset({"png", "webp", "gif", "tiff"})  # a 32-bit BMP has a fourth byte too, but it means nothing
+ORIENTATIONS = {  # of EXIF: what undoes them, as arguments of turned()
+    2: (False, True, False),
+    3: (False, True, True),
+    4: (False, False, True),
+    5: (True, False, False),
+    6: (True, True, False),
+    7: (True, True, True),
+    8: (True, False, True),
+}
 BAND = 1 << 20  # pixels that are worked on at once where each takes 40 bytes
 
 
@@ -89,7 +99,17 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image:
         raise SourceError(f"{name}: not an image that OpenCV can read, or a damaged one: save it as JPEG or PNG")
     # libtiff hands out 8-bit colours already multiplied by their alpha.
     premultiplied = header.format == "tiff" and image.dtype == np.uint8
-    return _upright(_bgr8(image, name, premultiplied=premultiplied), header.orientation)
+    turn = ORIENTATIONS.get(header.orientation, (False, False, False))
+    return turned(_bgr8(image, name, premultiplied=premultiplied), *turn)
+
+
+def turned(image: Image, transpose: bool, mirror: bool, flip: bool) -> Image:
+    """The image (H, W, 3), rows and columns exchanged, then left and right, then top and bottom, where asked for."""
+    if transpose:
+        image = cv2.transpose(image).astype(np.uint8, copy=False)
+    if mirror or flip:
+        image = cv2.flip(image, 1 if not flip else -1 if mirror else 0).astype(np.uint8, copy=False)
+    return image
 
 
 def header_of(path: Path) -> ImageHeader:
@@ -204,14 +224,6 @@ def _on_white(image: npt.NDArray[np.integer[Any] | np.floating[Any]], *, premult
         flat = np.rint(np.minimum(colour + white * (1 - alpha), white)).astype(image.dtype)
         result[top : top + rows] = flat if white == 255 else cv2.convertScaleAbs(flat, alpha=255 / white)
     return result
-
-
-def _upright(image: Image, orientation: int) -> Image:
-    """Undo an EXIF orientation: 2 to 4 are a mirror and half turns, 5 to 8 stand on their side."""
-    if orientation >= 5:
-        image = cv2.transpose(image).astype(np.uint8, copy=False)
-    mirror = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}.get(orientation)
-    return image if mirror is None else cv2.flip(image, mirror).astype(np.uint8, copy=False)
 
 
 def _reason(error: cv2.error) -> str:

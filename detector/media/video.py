@@ -15,12 +15,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from detector.errors import SourceError
 from detector.media.frames import Frame, ReadAhead, Source
-from detector.media.images import Image
+from detector.media.images import Image, turned
 from detector.media.mp4_index import Head, check_claims
 
 if TYPE_CHECKING:
@@ -117,7 +116,10 @@ def bgr_converter() -> Callable[[VideoFrame], Image]:
 
     def convert(frame: VideoFrame) -> Image:
         image = reformatter.reformat(frame, format="bgr24").to_ndarray().astype(np.uint8, copy=False)
-        return _upright(image, *_display_matrix(frame))
+        a, b, c, d = _display_matrix(frame)  # cameras write quarter turns and mirrors only; else the nearest is taken
+        lies = abs(b) > abs(a)
+        across, down = (c, b) if lies else (a, d)
+        return turned(image, lies, across < 0, down < 0)
 
     return convert
 
@@ -137,19 +139,6 @@ def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
         return 1, 0, 0, 1
     a, b, _, c, d = struct.unpack("5i", bytes(data)[:20])
     return a, b, c, d
-
-
-def _upright(image: Image, a: int, b: int, c: int, d: int) -> Image:
-    """Apply a display matrix; cameras write quarter turns and mirrors only, any other angle is taken as the nearest."""
-    across, down = a, d
-    if abs(b) > abs(a):
-        image = cv2.transpose(image).astype(np.uint8, copy=False)
-        across, down = c, b
-    if across < 0:
-        image = cv2.flip(image, 1).astype(np.uint8, copy=False)
-    if down < 0:
-        image = cv2.flip(image, 0).astype(np.uint8, copy=False)
-    return image
 
 
 class VideoSource(Source):
