@@ -45,9 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         default="raw",
         help="raw: double boxes are removed outside the network; end2end: inside it, if it can",
     )
-    parser.add_argument(
-        "--images", type=Path, metavar="FOLDER", help="images to compare on, or crops (default: two are built in)"
-    )
+    compared = "images to compare on, or crops (default: two are built in)"
+    add_flags(parser, "--images", action="store", help=compared)
     parser.add_argument("--data-note", default="", help="what the network was trained on, for the metadata")
     add_flags(parser, "--trust")
     return cli.run_command(parser, _command, argv)

@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("dataset", nargs="?", type=Path, metavar="FOLDER", help=folder)
     labels = "folder of .txt files (default: FOLDER/labels)"
     parser.add_argument("--labels", type=Path, metavar="FOLDER", help=labels)
-    parser.add_argument("--images", "-i", type=Path, metavar="FOLDER", help="their images (default: FOLDER/images)")
+    add_flags(parser, "--images", action="store", help="their images (default: FOLDER/images)")
     names = "class names in order (default: those in data.yaml or classes.txt)"
     parser.add_argument("--names", type=_names, metavar="A,B", help=names)
     add_flags(parser, "--out", required=True, help="folder for the XML files")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from graphlib import TopologicalSorter
 from itertools import chain
 from pathlib import Path
 
 import pytest
+
+from detector.cli.flags import _FLAGS
 
 PACKAGE = Path(__file__).resolve().parents[1] / "detector"
 COMMANDS = {
@@ -43,7 +46,7 @@ LAYERS = [  # each may import those above it, and its own part
     {"labelling"},
     {"web"},
     {"training"},
-    {"cli", "_cli", "_labels", "_progress"},
+    {"cli"},
     COMMANDS,
 ]
 
@@ -116,3 +119,27 @@ def test_only_images_uses_opencvs_file_codecs(path: Path) -> None:
 def test_files_can_be_read_in_one_sitting() -> None:
     long = {str(path.relative_to(PACKAGE)): len(path.read_text("utf-8").splitlines()) for path in modules()}
     assert {name: lines for name, lines in long.items() if lines > 300} == {}
+
+
+def test_a_modules_name_is_its_own() -> None:
+    names = Counter(path.stem for path in modules() if path.name != "__init__.py")
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_eight_lines_stand_in_two_places() -> None:
+    runs: dict[tuple[str, ...], list[str]] = {}
+    for path in [*modules(), *sorted((PACKAGE.parent / "tools").rglob("*.py"))]:
+        lines = [line.strip() for line in path.read_text("utf-8").splitlines()]
+        written = [(number, line) for number, line in enumerate(lines, 1) if line]
+        for start in range(len(written) - 7):
+            run = tuple(line for _, line in written[start : start + 8])
+            runs.setdefault(run, []).append(f"{path.name}:{written[start][0]}")
+    assert [places for places in runs.values() if len(places) > 1] == []
+
+
+def test_a_shared_flag_is_added_from_the_one_table_only() -> None:
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
+                own = {argument.value for argument in node.args if isinstance(argument, ast.Constant)}
+                assert not own & set(_FLAGS), f"{path.name}: use add_flags"

@@ -86,7 +86,7 @@ def test_a_split_file_beside_the_annotations_decides(workspace: Workspace, capsy
 def test_a_flag_comes_before_the_split_file_beside_the_annotations(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], flags: list[str]
 ) -> None:
-    pytest.importorskip("imagehash", reason="random splits need the extra train")
+    pytest.importorskip("imagehash", reason="random splits need the extra labelling")
     labelled_with_split(workspace, "set")
     monkeypatch.chdir(workspace.root)
     workspace.split(*(f"{index}.jpg,{'val' if index > 6 else 'train'}" for index in range(10))).rename("mine.csv")
@@ -97,7 +97,7 @@ def test_a_flag_comes_before_the_split_file_beside_the_annotations(
 
 
 def test_split_files_of_several_sets_decide_nothing(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("imagehash", reason="random splits need the extra train")
+    pytest.importorskip("imagehash", reason="random splits need the extra labelling")
     labelled_with_split(workspace, "one", "two")
     folders = [("-a", str(workspace.annotations(name)), "-i", str(workspace.images(name))) for name in ("one", "two")]
     assert convert.main([*folders[0], *folders[1], "--out", str(workspace.out)]) == 0

@@ -26,7 +26,7 @@ from detector.errors import AnnotationError
 from detector.evaluation.contenders import Contender, find
 from detector.media import images
 from detector.scoring import one_class
-from detector.scoring.calibration import uncalibrated
+from detector.scoring.confidences import uncalibrated
 
 from .engines.networks import make_classifier, make_network, make_ssd, raw_head
 

@@ -31,7 +31,7 @@ def import_imagehash() -> ModuleType:
     try:
         import imagehash
     except ImportError as error:
-        raise MissingExtraError("imagehash", "train") from error
+        raise MissingExtraError("imagehash", "labelling") from error
     module: ModuleType = imagehash
     return module
 

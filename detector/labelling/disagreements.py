@@ -17,7 +17,7 @@ from detector.boxes import containment, overlap
 from detector.data.sample import Sample
 from detector.detections import Detections
 from detector.scoring import FACE_SIZES, SAME_FACE_IOU, Example
-from detector.scoring.calibration import logistic
+from detector.scoring.confidences import logistic
 from detector.scoring.examples import shorter_side
 
 __all__ = ["KINDS", "Disagreement", "Face", "find_disagreements"]

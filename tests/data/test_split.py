@@ -85,7 +85,7 @@ def test_no_images_make_no_groups() -> None:
 
 
 def test_near_duplicates_stay_on_one_side(workspace: Workspace) -> None:
-    pytest.importorskip("imagehash", reason="random splits need the extra train")
+    pytest.importorskip("imagehash", reason="random splits need the extra labelling")
     for index in range(20):
         path = workspace.pair(f"{index}.jpg", ("face", 1, 1, 20, 20), seed=index)
         workspace.label(f"{index}b", ("face", 1, 1, 20, 20), filename=f"{index}b.png")
@@ -122,7 +122,7 @@ def test_a_class_with_one_group_is_for_training() -> None:
 
 
 def test_an_image_whose_pixels_are_damaged_has_no_hash(workspace: Workspace) -> None:
-    pytest.importorskip("imagehash", reason="random splits need the extra train")
+    pytest.importorskip("imagehash", reason="random splits need the extra labelling")
     good, bad = workspace.image("a.png"), workspace.image("b.png")
     data = bytearray(bad.read_bytes())
     data[60:80] = bytes(20)
@@ -134,7 +134,7 @@ def test_an_image_whose_pixels_are_damaged_has_no_hash(workspace: Workspace) -> 
 
 
 def test_a_damaged_image_is_dropped_from_a_random_split(workspace: Workspace) -> None:
-    pytest.importorskip("imagehash", reason="random splits need the extra train")
+    pytest.importorskip("imagehash", reason="random splits need the extra labelling")
     workspace.pair("a.jpg", ("face", 1, 1, 20, 20))
     bad = workspace.pair("b.png", ("face", 1, 1, 20, 20))
     data = bytearray(bad.read_bytes())

@@ -9,7 +9,7 @@ import pytest
 
 from detector.engines import SingleStage, default_weights
 from detector.media import images
-from detector.scoring.calibration import uncalibrated
+from detector.scoring.confidences import uncalibrated
 from detector.training.single_stage.ultralytics_env import ultralytics_env
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data" / "images"

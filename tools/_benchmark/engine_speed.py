@@ -23,7 +23,7 @@ from detector.detections import Detections
 from detector.engines import SingleStage
 from detector.media import images
 from detector.media.images import Image
-from detector.scoring.calibration import uncalibrated
+from detector.scoring.confidences import uncalibrated
 from detector.training.single_stage.ultralytics_env import ultralytics_env
 
 SIZE = 640
