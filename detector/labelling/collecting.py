@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from itertools import chain
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -252,10 +251,11 @@ def _download(engine: SearchEngine, url: str, max_bytes: int) -> bytes:
             is_final = 400 <= code < 500 and code not in _ASK_AGAIN
             raise (_NoPictureError if is_final else _NotNowError)(f"answers {code}")
         data, length = bytearray(), int(response.headers.get("Content-Length") or 0)
-        for chunk in chain([b""], response.iter_content(2**16)):
+        while max(len(data), length) <= max_bytes:
+            chunk = response.raw.read1(2**16, decode_content=True)  # what is there: read() and requests wait for all
+            if not chunk:
+                return bytes(data)
             data += chunk
-            if max(len(data), length) > max_bytes:
-                raise _NoPictureError(f"more than {max_bytes / 2**20:.0f} MiB")
             if time.monotonic() - began > _PATIENCE * engine.timeout:
                 raise _NotNowError("too slow")
-    return bytes(data)
+        raise _NoPictureError(f"more than {max_bytes / 2**20:.0f} MiB")

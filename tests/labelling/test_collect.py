@@ -223,6 +223,25 @@ def test_what_is_no_picture_is_not_kept_and_not_asked_for_again(web: Web, tmp_pa
     assert web.asked("bad.example") == ["/busy.jpg"]  # that may have been for now
 
 
+def test_a_file_that_drips_is_given_up_for_now(web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def drips(handler: BaseHTTPRequestHandler, _: str) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        while True:  # until the other side hangs up
+            handler.wfile.write(b"\xff")
+            time.sleep(0.02)
+
+    web.answers["slow.example/a.jpg"] = drips
+    web.results = {"nurse": ["http://slow.example/a.jpg", web.photo(0)]}
+    began = time.monotonic()
+    out = tmp_path / "found"
+    assert collect.main(["--out", str(out), "--phrase", "a=nurse", "--timeout", "0.5", *FLAGS]) == 0
+    assert time.monotonic() - began < 20
+    assert pictures(out) == [PHOTOS[0]]
+    assert "without a picture: 1 too slow" in capsys.readouterr().out
+    assert not (out / "skipped.csv").exists()  # the next run asks again
+
+
 def test_small_pictures_are_left(web: Web, tmp_path: Path) -> None:
     web.results = {"nurse": [web.photo(0)]}
     out = tmp_path / "found"
