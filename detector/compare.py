@@ -16,7 +16,7 @@ from detector.data.progress import Progress, silent
 from detector.data.sample import Sample
 from detector.engines import load_engine
 from detector.errors import ModelError
-from detector.evaluation.charts import LINES
+from detector.evaluation.charts import LINES, import_matplotlib
 from detector.evaluation.comparison import Comparison, most_different, table
 from detector.evaluation.comparison_page import write_comparison
 from detector.evaluation.contenders import Contender, find, open_contender
@@ -119,6 +119,8 @@ def run(args: argparse.Namespace, others: Opener = lambda _: []) -> int:
     for path in (args.out, args.markdown) if not args.overwrite else ():
         if path:
             refuse_existing(path)
+    if args.out:
+        import_matplotlib()  # now, not after minutes of work; Jinja2 comes with it
     with ExitStack() as stack:
         contenders = [*_ours(args, stack), *others(stack)]
         if len(contenders) > LINES:

@@ -16,7 +16,7 @@ from detector.cli.image_flags import add_image_flags, load_scored_images, say_wh
 from detector.engines import default_weights
 from detector.errors import ModelError, OutputError
 from detector.evaluation import text
-from detector.evaluation.charts import chart_file, precision_recall_chart, reliability_chart
+from detector.evaluation.charts import chart_file, import_matplotlib, precision_recall_chart, reliability_chart
 from detector.evaluation.contenders import find, open_contender
 from detector.evaluation.figures import by_set, measure
 from detector.files import make_folder, refuse_existing, write_late
@@ -105,6 +105,8 @@ def _check_outputs(args: argparse.Namespace) -> None:
         path = getattr(args, flag)
         if path and path.suffix.lower() != suffix:
             raise OutputError(f"--{flag} {path}: name a file that ends in {suffix}")
+    if args.curves or args.reliability:
+        import_matplotlib()
     if args.calibrate:
         if args.engine == "two-step":
             raise ModelError("--calibrate: only the single-stage engine has a calibration: leave out --engine two-step")

@@ -406,10 +406,16 @@ def test_an_image_that_cannot_be_read_is_left_out_for_all(tmp_path: Path) -> Non
         find([], labelled[:1])
 
 
-def test_without_the_scoring_package_the_remedy_comes_first(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['faster_coco_eval'] = None; import detector.evaluate as e; sys.exit(e.main())"
+@pytest.mark.parametrize(
+    ("package", "name", "flags"),
+    [("faster_coco_eval", "faster-coco-eval", []), ("matplotlib", "matplotlib", ["--curves", "c.svg"])],
+)
+def test_without_a_package_of_the_extra_the_remedy_comes_first(
+    package: str, name: str, flags: list[str], tmp_path: Path
+) -> None:
+    code = f"import sys; sys.modules['{package}'] = None; import detector.evaluate as e; sys.exit(e.main())"
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *flags],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -417,7 +423,7 @@ def test_without_the_scoring_package_the_remedy_comes_first(tmp_path: Path) -> N
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: faster-coco-eval is not installed: run pip install 'mask-detector[score]'")
+    assert done.stderr.startswith(f"error: {name} is not installed: run pip install 'mask-detector[score]'")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from types import ModuleType
 from typing import Any
 
 from detector.detections import CLASSES
@@ -17,7 +18,15 @@ from detector.evaluation.figures import Figures
 from detector.evaluation.pages import COLOURS
 from detector.scoring import SAME_FACE_IOU, calibration_error, reliability
 
-__all__ = ["LINES", "Chart", "chart_file", "draw_chart", "precision_recall_chart", "reliability_chart"]
+__all__ = [
+    "LINES",
+    "Chart",
+    "chart_file",
+    "draw_chart",
+    "import_matplotlib",
+    "precision_recall_chart",
+    "reliability_chart",
+]
 
 PAPER, INK, FAINT, *LINE_COLOURS = (light for light, _ in COLOURS.values())
 MARKERS = "os^DP"
@@ -46,18 +55,28 @@ class Chart:
     top: float | None = None
 
 
+def import_matplotlib() -> ModuleType:
+    """The optional package that draws; not before it is needed, since it takes half a second.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise MissingExtraError("matplotlib", "score") from error
+    return matplotlib
+
+
 def chart_file(chart: Chart) -> str:
     """The chart as an SVG file on white.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:  # here: it takes half a second, and most programs draw no chart
-        import matplotlib
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "score") from error
+    matplotlib = import_matplotlib()
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     # Text stays text; a name with a $ is no formula; and the same chart gives the same bytes.
     settings: dict[Any, Any] = {"svg.fonttype": "none", "text.parse_math": False, "svg.hashsalt": chart.title}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -141,12 +142,17 @@ def _shown(matches: Matches) -> tuple[Floats, npt.NDArray[np.int64], npt.NDArray
     return confidence, class_id, right
 
 
-def import_onnx() -> None:
-    """Raise MissingExtraError where onnx is not installed: better now than after minutes of finding faces."""
+def import_onnx() -> Any:
+    """The optional package that writes the file.
+
+    Raises:
+        MissingExtraError: it is not installed: better said now than after minutes of finding faces.
+    """
     try:
-        import onnx  # noqa: F401
+        import onnx
     except ImportError as error:
         raise MissingExtraError("onnx", "train") from error
+    return onnx
 
 
 def uncalibrated(network: Path) -> bytes:
@@ -175,7 +181,6 @@ def calibrate(network: Path, out: Path, matches: Matches, *, replace: bool = Fal
         OutputError: ``out`` cannot be written.
         MissingExtraError: onnx is not installed.
     """
-    import_onnx()
     metadata = OnnxSession(network, device="cpu").metadata
     order = [CLASSES.index(name) for name in metadata.names]
     scores = matches
@@ -195,9 +200,7 @@ def calibrate(network: Path, out: Path, matches: Matches, *, replace: bool = Fal
 
 def _with_entries(network: Path, **changes: str | None) -> bytes:
     """The file with other entries in its metadata; None takes one out."""
-    import_onnx()
-    import onnx
-
+    onnx = import_onnx()
     model = onnx.load(network)
     entries: dict[str, str | None] = {entry.key: entry.value for entry in model.metadata_props} | changes
     onnx.helper.set_model_props(model, {key: value for key, value in entries.items() if value is not None})
