@@ -1,4 +1,4 @@
-"""What boxes have in common: area, overlap, containment, suppression, and how many of one picture are kept.
+"""What boxes have in common: overlap, containment, suppression, and how many of one picture are kept.
 
 Boxes are rows left, top, right, bottom in any unit, right and bottom exclusive: arrays of floating-point numbers
 (N, 4). A box without area overlaps nothing.
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MAX_DETECTIONS", "areas", "containment", "overlap", "suppress"]
+__all__ = ["MAX_DETECTIONS", "containment", "overlap", "suppress"]
 
 MAX_DETECTIONS = 300
 """Faces kept per image, the surest first (as ultralytics; an end-to-end head holds no more either)."""
@@ -23,22 +23,16 @@ Boxes = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 
 
-def areas(xyxy: Boxes) -> Boxes:
-    """The area (N,) of each box (N, 4)."""
-    result: Boxes = (xyxy[:, 2:] - xyxy[:, :2]).prod(axis=1)
-    return result
-
-
 def overlap(one: Boxes, other: Boxes) -> Boxes:
     """Intersection over union, 0 to 1, of each box of ``one`` (N, 4) with each of ``other`` (M, 4): (N, M)."""
     shared = _shared(one, other)
-    return _share(shared, areas(one)[:, None] + areas(other) - shared)
+    return _share(shared, _areas(one)[:, None] + _areas(other) - shared)
 
 
 def containment(one: Boxes, other: Boxes) -> Boxes:
     """How much of each box of ``one`` (N, 4) lies in each of ``other`` (M, 4): (N, M), shares from 0 to 1."""
     shared = _shared(one, other)
-    return _share(shared, np.broadcast_to(areas(one)[:, None], shared.shape))
+    return _share(shared, np.broadcast_to(_areas(one)[:, None], shared.shape))
 
 
 def suppress(
@@ -75,6 +69,12 @@ def suppress(
     kept = np.asarray(survivors, np.int64)
     kept = kept[np.argsort(-sureness[kept], kind="stable")]  # OpenCV does not order those of several classes
     return candidates[kept]
+
+
+def _areas(xyxy: Boxes) -> Boxes:
+    """The area (N,) of each box (N, 4)."""
+    result: Boxes = (xyxy[:, 2:] - xyxy[:, :2]).prod(axis=1)
+    return result
 
 
 def _shared(one: Boxes, other: Boxes) -> Boxes:

@@ -30,10 +30,10 @@ def child(code: str, *args: object) -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-IN_A_WORKSHOP = """
-with staging.staging_folder(Path(sys.argv[1])) as shop:
-    (shop / "new").mkdir()
-    (shop / "new" / "photo.jpg").write_bytes(b"somebody")
+IN_A_STAGING_FOLDER = """
+with staging.staging_folder(Path(sys.argv[1])) as stage:
+    (stage / "new").mkdir()
+    (stage / "new" / "photo.jpg").write_bytes(b"somebody")
     print("go", flush=True)
     time.sleep(60)
 """
@@ -46,7 +46,7 @@ with files.new_folder(Path(sys.argv[1])) as folder:
 
 
 def test_what_a_dead_process_left_is_swept_and_what_a_living_one_works_on_is_not(tmp_path: Path) -> None:
-    with child(IN_A_WORKSHOP, tmp_path) as living:
+    with child(IN_A_STAGING_FOLDER, tmp_path) as living:
         files.make_folder(tmp_path)
         assert len(list(tmp_path.rglob("photo.jpg"))) == 1
         living.kill()
@@ -67,7 +67,7 @@ def test_the_sweep_touches_nothing_of_the_users_and_follows_no_link(tmp_path: Pa
     (place / ".mask-detector-file").write_text("a file")
     (place / ".mask-detector-dead").mkdir()
     (place / ".mask-detector-dead" / "lock").symlink_to(photos / "precious.jpg")
-    with child(IN_A_WORKSHOP, place) as dead:
+    with child(IN_A_STAGING_FOLDER, place) as dead:
         (next(place.glob("*/new")) / "linked").symlink_to(photos, target_is_directory=True)
         dead.kill()
         dead.wait()
@@ -226,9 +226,9 @@ def test_where_files_cannot_be_locked_nothing_is_taken_for_dead(
 
     fcntl = pytest.importorskip("fcntl")
     monkeypatch.setattr(fcntl, "flock", unsupported)
-    with staging.staging_folder(tmp_path) as shop:
+    with staging.staging_folder(tmp_path) as stage:
         staging.sweep(tmp_path)
-        assert shop.is_dir()
+        assert stage.is_dir()
         files.write_file(tmp_path / "a", b"1")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
