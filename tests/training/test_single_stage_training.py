@@ -88,8 +88,9 @@ def test_in_validation_a_face_gets_one_word_the_surer(tmp_path: Path) -> None:
     rows = [(32, 32, 20, 20, 0.9, 0.4), (33, 32, 20, 20, 0.3, 0.8), (100, 32, 20, 20, 0.2, 0.6)]
     (found,) = validator.postprocess(torch.tensor(rows).T[None])
     assert list(zip(found["conf"].tolist(), found["cls"].tolist(), strict=True)) == [
-        (pytest.approx(0.9), 0), (pytest.approx(0.6), 1)
-    ]  # fmt: skip
+        (pytest.approx(0.9), 0),
+        (pytest.approx(0.6), 1),
+    ]
 
 
 def test_the_best_epoch_is_the_one_with_the_highest_ap50_which_its_line_shows(
@@ -111,8 +112,10 @@ def test_the_best_epoch_is_the_one_with_the_highest_ap50_which_its_line_shows(
     assert (trainer.fitness, trainer.best_fitness) == (0.55, 0.6)
     lines = [re.search(r"one-word AP50 [\d.]+( \(.*?best.*?\))?", line) for line in caplog.messages]
     assert [found.group() for found in lines if found] == [
-        "one-word AP50 0.500 (the best so far)", "one-word AP50 0.600 (the best so far)", "one-word AP50 0.550"
-    ]  # fmt: skip
+        "one-word AP50 0.500 (the best so far)",
+        "one-word AP50 0.600 (the best so far)",
+        "one-word AP50 0.550",
+    ]
 
 
 def stop(runs: Path, *, after_an_epoch: bool) -> None:
