@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -155,6 +156,22 @@ def test_requests_that_are_too_large_are_refused_without_being_held(page: Attack
                 assert one.recv(100)[9:12] in {b"400", b"413"}
         assert client.get("/").status_code == 200
     assert page.megabytes() - before < 300
+
+
+def test_an_upload_without_a_length_is_refused_once_it_is_too_large(tmp_path: Path) -> None:
+    def body(files: int) -> Iterator[bytes]:
+        for number in range(files):
+            yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="%d.mp4"\r\n\r\n' % number
+            yield bytes(400_000) + b"\r\n"
+        yield b"--x--\r\n"
+
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    with attacked(tmp_path, limits={"server.MAX_BYTES": 2**20}) as small, small.client() as client:
+        assert client.post("/gradio_api/upload", content=body(2), headers=form).status_code == 200
+        with suppress(httpx.TransportError):  # it was closed while we still sent
+            assert client.post("/gradio_api/upload", content=body(20), headers=form).status_code == 413
+        eventually(lambda: sorted(small.uploads()) == ["0.mp4", "1.mp4"])  # parts of the other are gone
+        assert client.get("/").status_code == 200
 
 
 @pytest.fixture(scope="module")
