@@ -44,8 +44,8 @@ def run(name: str, folder: Path) -> str:
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the document speaks to bash")
 def test_the_documents_commands_lead_from_pictures_to_a_trained_network(tmp_path: Path) -> None:
-    for name in ("data", "tools"):
-        (tmp_path / name).symlink_to(ROOT / name)
+    pytest.importorskip("torch", reason="tests that train need the extra train")
+    (tmp_path / "data").symlink_to(ROOT / "data")
     (tmp_path / "home").mkdir()
     faces = tmp_path / "runs" / "faces"
     out = run("prelabel", tmp_path)
@@ -53,7 +53,7 @@ def test_the_documents_commands_lead_from_pictures_to_a_trained_network(tmp_path
     assert len(list((faces / "review").rglob("*.jpg"))) == 28
     with (faces / "annotations" / "prelabels.csv").open(encoding="utf-8", newline="") as file:
         empty = [row["image"] for row in csv.DictReader(file) if not row["annotation"]]
-    assert empty == ["no_face_coffee.jpg", "no_face_shuttle_model.jpg"]
+    assert sorted(empty) == ["no_face_coffee.jpg", "no_face_shuttle_model.jpg"]
     assert "treated" in run("masks", tmp_path)
     assert (faces / "masked.jpg").is_file()
     assert len(list((faces / "masked" / "annotations").glob("*.xml"))) > 5

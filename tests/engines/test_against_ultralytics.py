@@ -19,6 +19,7 @@ SAMPLE = Path(__file__).resolve().parents[2] / "data" / "images"
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch and ultralytics about their own insides
 @pytest.mark.parametrize("imgsz", [640, 416])
 def test_the_shipped_network_finds_the_same_faces_as_in_ultralytics(imgsz: int) -> None:
+    pytest.importorskip("ultralytics", reason="needs the extra train")
     network = uncalibrated(default_weights())  # ultralytics knows scores only
     with ultralytics_env(), SingleStage(network, imgsz=imgsz, conf=0.25, iou=0.6) as engine:
         from ultralytics import YOLO
