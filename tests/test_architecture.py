@@ -10,28 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from detector.__main__ import COMMANDS
 from detector.cli.flags import _FLAGS
 
 PACKAGE = Path(__file__).resolve().parents[1] / "detector"
-COMMANDS = {
-    "check",
-    "clean",
-    "collect",
-    "masks",
-    "prelabel",
-    "convert",
-    "crop",
-    "unconvert",
-    "run",
-    "train",
-    "export",
-    "evaluate",
-    "compare",
-    "demo",
-    "_train_two_step",
-    "__main__",
-    "__init__",
-}
 IMAGE_PARTS = ("header", "formats", "limits")
 LAYERS = [  # each may import those above it, and its own part
     {"errors", "defaults", "_heap", "boxes"},
@@ -47,7 +29,7 @@ LAYERS = [  # each may import those above it, and its own part
     {"web"},
     {"training"},
     {"cli"},
-    COMMANDS,
+    {*COMMANDS, "__main__", "__init__"},
 ]
 
 

@@ -1,4 +1,4 @@
-"""``python -m detector.compare``: the same images for all, an honest clock, and a report that stands alone."""
+"""``mask-detector compare``: the same images for all, an honest clock, and a report that stands alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m detector.evaluate`` as a person uses it, and the parts that it and ``compare`` are made of."""
+"""``mask-detector evaluate`` as a person uses it, and the parts that it and ``compare`` are made of."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def end(process: subprocess.Popen[Any]) -> None:
 
 @contextmanager
 def started(temporary: Path, *flags: object, limits: Mapping[str, float] | None = None) -> Iterator[Demo]:
-    """Run ``python -m detector.demo`` until the ``with`` is left, which ends it as Ctrl-C does."""
+    """Run ``mask-detector demo`` until the ``with`` is left, which ends it as Ctrl-C does."""
     port = free_port()
     temporary.mkdir(exist_ok=True)
     process = subprocess.Popen(
