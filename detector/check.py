@@ -15,7 +15,8 @@ import numpy as np
 
 from detector import cli
 from detector.cli.flags import add_engine_flags, add_flags, engine_from, positive
-from detector.cli.image_flags import ALL, add_image_flags, load_images, say_what_is_missing, say_what_was_wrong
+from detector.cli.image_flags import ALL, add_image_flags, load_images, say_what_is_missing
+from detector.cli.label_flags import say_what_was_wrong
 from detector.data.report import Report
 from detector.data.sample import IGNORE, Sample
 from detector.evaluation.contenders import Contender, Findings, find

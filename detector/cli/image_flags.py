@@ -9,7 +9,7 @@ from typing import Any
 
 from detector.cli import EXIT_OK, EXIT_PARTIAL, progress_bar
 from detector.cli.flags import add_flags
-from detector.cli.label_flags import label_folders
+from detector.cli.label_flags import label_folders, say_what_was_wrong
 from detector.data.loading import load_faceless, load_voc, load_yolo
 from detector.data.regions import Regions
 from detector.data.report import Report
@@ -19,7 +19,7 @@ from detector.detections import CLASSES
 from detector.errors import AnnotationError
 from detector.scoring import MIN_SIDE, import_coco_eval, shorter_side
 
-__all__ = ["ALL", "add_image_flags", "load_images", "load_scored_images", "say_what_is_missing", "say_what_was_wrong"]
+__all__ = ["ALL", "add_image_flags", "load_images", "load_scored_images", "say_what_is_missing"]
 
 log = logging.getLogger("detector.images")
 
@@ -97,17 +97,6 @@ def load_scored_images(args: argparse.Namespace) -> list[Sample]:
                 "warning: no face of %d px or more is labelled %s: its recall is not defined (–)", args.min_side, name
             )
     return samples
-
-
-def say_what_was_wrong(report: Report) -> None:
-    """Log what reading the labels brought to light; each single line only where more was asked for."""
-    for line in report.warnings:
-        log.warning("warning: %s", line)
-    notes = [*report.dropped, *report.mended, *report.suspicious]
-    for note in notes:
-        log.debug("%s %s: %s", note.kind, note.file, note.reason)
-    if notes:
-        log.warning("%d labels or images were left out, mended or look wrong: -v lists them", len(notes))
 
 
 def say_what_is_missing(unreadable: Sequence[str]) -> int:

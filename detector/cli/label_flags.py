@@ -21,10 +21,11 @@ __all__ = [
     "check_label_flags",
     "convert_labels",
     "label_folders",
+    "say_what_was_wrong",
     "sources_given",
 ]
 
-log = logging.getLogger("detector.train")
+log = logging.getLogger("detector.labels")
 
 VAL = 0.1
 
@@ -137,9 +138,21 @@ def convert_labels(args: argparse.Namespace, out: Path, progress: Progress) -> P
     report = build_dataset(args, out, progress)
     if not args.split:
         log.info("%s", report.split)
+    say_what_was_wrong(report, f"see {out / 'report.txt'}")
+    return out / "data.yaml"
+
+
+def say_what_was_wrong(report: Report, where: str = "-v lists them") -> None:
+    """Log what reading the labels brought to light; each single line only where more was asked for.
+
+    Args:
+        report: of the loaders.
+        where: the end of the line that counts what is not as it should be.
+    """
     for line in report.warnings:
         log.warning("warning: %s", line)
-    notes = len(report.dropped) + len(report.mended) + len(report.suspicious)
+    notes = [*report.dropped, *report.mended, *report.suspicious]
+    for note in notes:
+        log.debug("%s %s: %s", note.kind, note.file, note.reason)
     if notes:
-        log.warning("%d labels or images were dropped, mended or look wrong: see %s", notes, out / "report.txt")
-    return out / "data.yaml"
+        log.warning("%d labels or images were left out, mended or look wrong: %s", len(notes), where)
