@@ -91,16 +91,17 @@ def find_labels(source: Path, images: Iterable[str], folder: Path | None) -> dic
     for name in sorted(images):
         label = PurePosixPath(name).with_suffix(".xml")
         places = [source / label] if folder is None else [folder / label, folder / label.name]
-        for place in [place for place in places if place.is_file()][:1]:
-            sharing[place].append(name)
-    owners = {}
-    for place, names in sharing.items():
-        try:
-            stated = voc.read(place).filename if len(names) > 1 else ""
-        except AnnotationError:
-            stated = ""
-        owners[next((name for name in names if PurePosixPath(name).name == stated), names[0])] = place
-    return owners
+        if found := next((place for place in places if place.is_file()), None):
+            sharing[found].append(name)
+    return {_owner(label, names): label for label, names in sharing.items()}
+
+
+def _owner(label: Path, names: list[str]) -> str:
+    try:
+        stated = voc.read(label).filename if len(names) > 1 else ""
+    except AnnotationError:
+        stated = ""
+    return next((name for name in names if PurePosixPath(name).name == stated), names[0])
 
 
 def scaled_label(label: Path, old_size: tuple[int, int], size: tuple[int, int]) -> bytes:
