@@ -25,9 +25,8 @@ from detector.data.voc import Box
 from detector.detections import CLASSES
 from detector.errors import AnnotationError, SourceError
 from detector.files import make_folder, new_folder, refuse_existing, write_late
-from detector.labelling.confusers import CONFUSERS
 from detector.labelling.drawn_folder import ContactSheet, DrawnFolder
-from detector.labelling.drawn_masks import STYLES
+from detector.labelling.drawn_masks import CONFUSERS, STYLES
 from detector.labelling.landmarks import FaceMesh
 from detector.labelling.treatment import Options, treat
 from detector.media import images

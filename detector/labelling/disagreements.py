@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +44,6 @@ LEAST_IOU = 0.1
 TIGHT_IOU, LOOSE_IOU = 0.65, 0.35
 """From the first on a box is as good as another annotator's; up to the second it is surely not. Between them the score
 rises evenly."""
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -115,6 +114,12 @@ class _Matched:
 
     Args:
         example: one class per face.
+
+    Attributes:
+        found: the faces, the surest first.
+        face_of: for each label the index of its face, -1 where there is none.
+        confidence: of that face; 0 where there is none.
+        labelled, ignored: for each face whether it is a label's, or lies in an ignored region.
     """
 
     def __init__(self, example: Example) -> None:
@@ -127,6 +132,7 @@ class _Matched:
         self._pair(SAME_FACE_IOU)
         self.labelled = np.isin(np.arange(len(self.found)), self.face_of)
         self._pair(LEAST_IOU)
+        self.confidence = np.append(self.found.confidence, 0)[self.face_of].astype(np.float64)
 
     def _pair(self, least: float) -> None:
         """Give each free face, the surest first, the free label that it overlaps most, by ``least`` at least."""
@@ -134,11 +140,6 @@ class _Matched:
             candidates = np.where(self.face_of < 0, self.iou[index], 0)
             if candidates.max(initial=0) >= least:
                 self.face_of[int(candidates.argmax())] = index
-
-    def confidence_of(self, label: int) -> float:
-        """Of the face that belongs to a label; 0 where there is none."""
-        face = self.face_of[label]
-        return float(self.found.confidence[face]) if face >= 0 else 0.0
 
 
 class _Trust:
@@ -158,13 +159,11 @@ class _Trust:
         labelled = np.concatenate([m.labelled[~m.ignored] for m in matched])
         points = np.stack([confidence.astype(np.float64), np.ones(len(confidence))], axis=1)
         self._slope, self._offset = logistic(points, labelled, start=(10, -5))
-        seen = {size: [1, 2] for size in FACE_SIZES}  # Laplace's rule of succession: a few labels prove little
-        for matches in matched:
-            for label, side in enumerate(matches.side.tolist()):
-                counts = seen[_size(side)]
-                counts[0] += matches.confidence_of(label) >= conf
-                counts[1] += 1
-        self._recall = {size: found / labels for size, (found, labels) in seen.items()}
+        size = np.concatenate([_sizes(m.side) for m in matched])
+        found = np.concatenate([m.confidence for m in matched]) >= conf
+        labels = np.bincount(size, minlength=len(FACE_SIZES))
+        # Laplace's rule of succession: a few labels prove little
+        self._recall = (1 + np.bincount(size[found], minlength=len(FACE_SIZES))) / (2 + labels)
 
     def in_face(self, confidence: float) -> float:
         """The chance that a face is one, 0 to 1."""
@@ -172,26 +171,29 @@ class _Trust:
 
     def in_nothing(self, side: float) -> float:
         """The chance that a face with a shorter side of so many px would have been found, 0 to 1."""
-        return self._recall[_size(side)]
+        return float(self._recall[_sizes(np.array([side]))[0]])
 
 
-def _size(side: float) -> str:
-    """The range of ``FACE_SIZES`` of a face; the first one for those below all."""
-    sizes = [size for size, (low, _) in FACE_SIZES.items() if low <= side]
-    return sizes[-1] if sizes else next(iter(FACE_SIZES))
+def _sizes(sides: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
+    """Which of ``FACE_SIZES`` faces of these shorter sides (N,) belong to; the first one for those below all."""
+    lows = [low for low, _ in FACE_SIZES.values()]
+    return np.maximum(np.searchsorted(lows, sides, side="right") - 1, 0)
 
 
-def _of_image(image: Sample, matches: _Matched, both: Detections, trust: _Trust, min_side: float) -> list[Disagreement]:
-    found, truth = matches.found, matches.truth
+def _of_image(image: Sample, matched: _Matched, both: Detections, trust: _Trust, min_side: float) -> list[Disagreement]:
+    found, truth = matched.found, matched.truth
     boxes = truth.xyxy.tolist()
+    # How sure the network is of each label's own class, at its place.
+    same = (overlap(truth.xyxy, both.xyxy) >= SAME_FACE_IOU) & (truth.class_id[:, None] == both.class_id)
+    support = np.where(same, both.confidence, 0).max(axis=1, initial=0).tolist()
     result = []
-    for label, support in enumerate(_support(truth, both)):
-        kind, score = _judge(label, matches, trust, support)
-        if score >= LEAST_SCORE and matches.side[label] >= min_side:
-            seen = None if kind == "extra" else _face(found, int(matches.face_of[label]))
+    for label in np.flatnonzero(matched.side >= min_side).tolist():
+        kind, score = _judge(label, matched, trust, support[label])
+        if score >= LEAST_SCORE:
+            seen = None if kind == "extra" else _face(found, int(matched.face_of[label]))
             others = boxes[:label] + boxes[label + 1 :]
             result.append(Disagreement(image, kind, score, _face(truth, label), seen, others))
-    free = ~matches.ignored & ~np.isin(np.arange(len(found)), matches.face_of)
+    free = ~matched.ignored & ~np.isin(np.arange(len(found)), matched.face_of)
     free &= (found.confidence >= trust.conf) & (shorter_side(found.xyxy) >= min_side)
     covered = overlap(found.xyxy, truth.xyxy).max(axis=1, initial=0)
     for index in np.flatnonzero(free).tolist():
@@ -202,33 +204,26 @@ def _of_image(image: Sample, matches: _Matched, both: Detections, trust: _Trust,
     return result
 
 
-def _judge(label: int, matches: _Matched, trust: _Trust, support: float) -> tuple[str, float]:
+def _judge(label: int, matched: _Matched, trust: _Trust, support: float) -> tuple[str, float]:
     """What is most likely wrong with a label, and how likely it is.
 
     Args:
         label: its index.
-        matches: the faces and labels of its image.
+        matched: the faces and labels of its image.
         trust: what the network's word is worth.
         support: the network's confidence in the label's own class, there.
     """
-    face, confidence = int(matches.face_of[label]), matches.confidence_of(label)
+    face, confidence = int(matched.face_of[label]), float(matched.confidence[label])
     scores = {"extra": 0.0}
     if confidence < trust.conf:
-        chance = (1 - trust.in_face(confidence)) * trust.in_nothing(float(matches.side[label]))
+        chance = (1 - trust.in_face(confidence)) * trust.in_nothing(float(matched.side[label]))
         scores["extra"] = INVENTED * chance / (INVENTED * chance + 1 - chance)
     if face >= 0:
-        ramp = (TIGHT_IOU - float(matches.iou[face, label])) / (TIGHT_IOU - LOOSE_IOU)
+        ramp = (TIGHT_IOU - float(matched.iou[face, label])) / (TIGHT_IOU - LOOSE_IOU)
         scores["loose"] = trust.in_face(confidence) * min(max(ramp, 0.0), 1.0)
-        if matches.found.class_id[face] != matches.truth.class_id[label]:
+        if matched.found.class_id[face] != matched.truth.class_id[label]:
             scores["class"] = trust.in_face(confidence) * max(1 - support / confidence, 0.0)
     return max(scores.items(), key=lambda item: item[1])
-
-
-def _support(truth: Detections, both: Detections) -> list[float]:
-    """How sure the network is of each label's own class, at its place."""
-    same = (overlap(truth.xyxy, both.xyxy) >= SAME_FACE_IOU) & (truth.class_id[:, None] == both.class_id)
-    support: list[float] = np.where(same, both.confidence, 0).max(axis=1, initial=0).tolist()
-    return support
 
 
 def _face(faces: Detections, index: int) -> Face:

@@ -13,9 +13,8 @@ from detector.data.voc import Box
 from detector.detections import CLASSES
 from detector.labelling.bare_faces import MIN_SIDE, find
 from detector.labelling.canvas import Drawn
-from detector.labelling.confusers import CONFUSERS
-from detector.labelling.cuts import Worn
-from detector.labelling.drawn_masks import STYLES, add_mask
+from detector.labelling.cloth import Worn
+from detector.labelling.drawn_masks import CONFUSERS, STYLES, add_mask
 from detector.labelling.landmarks import Corners, Face, FaceMesh, Floats
 from detector.media.images import Image
 
