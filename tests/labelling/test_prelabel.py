@@ -360,22 +360,25 @@ def test_ctrl_c_at_any_moment_leaves_no_label_that_is_not_in_the_list(photos: Ph
     began = time.monotonic()
     assert photos.run("--weights", network) == 0
     whole = time.monotonic() - began
-    written = set()
-    for step in range(1, 60):
+    written, running = set(), list[int]()
+    for step in range(1, 40):
         shutil.rmtree(photos.labels, ignore_errors=True)
-        before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
-        signal.setitimer(signal.ITIMER_REAL, whole * step / 50)
+        running.append(step)
+        before = signal.signal(signal.SIGALRM, lambda *_: running and signal.raise_signal(signal.SIGINT))
+        signal.setitimer(signal.ITIMER_REAL, whole * step / 35)
         try:
             assert photos.run("--weights", network) in (0, 130)
+            running.clear()
         except KeyboardInterrupt:  # before the command had begun, or after its end
             pass
         finally:
+            running.clear()
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
         labels = {path.stem for path in photos.labels.glob("*.xml")}
         assert labels <= ({Path(name).stem for name in photos.unseen()} if labels else set())
         written.add(len(labels))
-    assert len(written) > 4  # at different moments
+    assert len(written) > 2  # at different moments
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signal")
