@@ -43,7 +43,7 @@ AIZOO_RATIOS = (0.62, 0.42)
 AIZOO_VARIANCES = (0.1, 0.1, 0.2, 0.2)
 
 
-def aizoo(session: OnnxSession, image: Image) -> tuple[Floats, Floats]:
+def _aizoo(session: OnnxSession, image: Image) -> tuple[Floats, Floats]:
     """AIZOOTech's SSD: RGB in 0..1, plain resize to 260x260, anchors as in its repository."""
     tensor = cv2.dnn.blobFromImage(image, 1 / 255, (260, 260), swapRB=True)
     location, scores = (output[0] for output in session(np.asarray(tensor, np.float32)))
@@ -53,18 +53,18 @@ def aizoo(session: OnnxSession, image: Image) -> tuple[Floats, Floats]:
     return np.concatenate([centre - half, centre + half], axis=1), scores
 
 
-def rfb(session: OnnxSession, image: Image) -> tuple[Floats, Floats]:
+def _rfb(session: OnnxSession, image: Image) -> tuple[Floats, Floats]:
     """The ultra-light RFB network with mask classes: RGB, (x - 127) / 128, plain resize to 640x480."""
     tensor = cv2.dnn.blobFromImage(image, 1 / 128, (640, 480), (127, 127, 127), swapRB=True)
     outputs = dict(zip(session.shapes, session(np.asarray(tensor, np.float32)), strict=True))
     return outputs["boxes"][0], outputs["scores"][0][:, [2, 1]]  # of background, face, masked face
 
 
-PEERS: dict[str, Callable[[OnnxSession, Image], tuple[Floats, Floats]]] = {"aizoo": aizoo, "rfb": rfb}
+PEERS: dict[str, Callable[[OnnxSession, Image], tuple[Floats, Floats]]] = {"aizoo": _aizoo, "rfb": _rfb}
 """Each gives boxes (N, 4) in 0..1 of the image, and scores (N, 2) in our order of classes."""
 
 
-def peer(text: str) -> tuple[str, Path]:
+def _peer(text: str) -> tuple[str, Path]:
     """The value of a flag ``--peer KIND=FILE``."""
     kind, separator, path = text.partition("=")
     if kind not in PEERS or not separator or not path:
@@ -76,7 +76,7 @@ def add_peer_flag(parser: argparse.ArgumentParser, **settings: Any) -> None:
     """``--peer``, which here and in ``val_figures.py`` means the same."""
     names = " or ".join(PEERS)
     parser.add_argument(
-        "--peer", type=peer, metavar="KIND=FILE", help=f"another's network: {names} and its ONNX file", **settings
+        "--peer", type=_peer, metavar="KIND=FILE", help=f"another's network: {names} and its ONNX file", **settings
     )
 
 

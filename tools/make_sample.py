@@ -34,37 +34,7 @@ BACKDROP = (38, 34, 32)
 TIE = 1e-6  # px; a corner on a whole pixel must not depend on the last bit
 
 
-def make_sample(out: Path, *, overwrite: bool = False) -> list[Path]:
-    """Write ``images/*.jpg``, ``annotations/*.xml`` and ``split.csv`` under ``out``.
-
-    Args:
-        out: made if it is missing; files that are not of the sample are left alone.
-        overwrite: replace files of the sample that have other contents; without it they are an error.
-
-    Returns:
-        The files of the sample, sorted.
-
-    Raises:
-        OutputError: a file exists with other contents, or cannot be written.
-        MissingExtraError: scikit-image or matplotlib is missing.
-    """
-    rows = [f"{name}.jpg,{scene.split}" for name, scene in sorted(SCENES.items())]
-    files = {"split.csv": "\n".join(["image,split", *rows, ""]).encode()}
-    for name, scene in SCENES.items():
-        picture, boxes = compose(name, scene)
-        annotation = voc.Annotation(f"{name}.jpg", "images", scene.size, tuple(boxes), depth=1 if scene.grey else 3)
-        files[f"images/{name}.jpg"] = to_jpeg(picture, scene)
-        files[f"annotations/{name}.xml"] = voc.to_bytes(annotation)
-    for file, content in files.items():
-        path = out / file
-        if not overwrite and path.exists() and path.read_bytes() != content:
-            raise OutputError(f"{path}: exists with other contents: choose another --out or give --overwrite")
-    for folder in ("images", "annotations"):
-        make_folder(out / folder)
-    return [write_file(out / file, content, replace=True) for file, content in sorted(files.items())]
-
-
-def compose(name: str, scene: Scene) -> tuple[Image, list[voc.Box]]:
+def _compose(name: str, scene: Scene) -> tuple[Image, list[voc.Box]]:
     """The upright picture of a scene and its boxes, both before encoding."""
     width, height = scene.size
     canvas = np.full((height, width, 3), BACKDROP, np.uint8)
@@ -127,7 +97,7 @@ def _tone(picture: Image, tone: Tone, seed: int) -> Image:
     return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
 
 
-def to_jpeg(picture: Image, scene: Scene) -> bytes:
+def _to_jpeg(picture: Image, scene: Scene) -> bytes:
     """The picture as JPEG: one channel where the scene is grey, stored on its side where its orientation says so."""
     if scene.grey:
         picture = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
@@ -140,7 +110,7 @@ def to_jpeg(picture: Image, scene: Scene) -> bytes:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Make the sample and say what there is."""
+    """The command; returns its exit code. Files that are not of the sample are left alone."""
     parser = cli.make_parser("tools/make_sample.py", __doc__ or "", "  python tools/make_sample.py --out data")
     add_flags(parser, "--out", default=Path("data"), help="folder for images/, annotations/ and split.csv")
     add_flags(parser, "--overwrite", help="replace files of the sample that have other contents")
@@ -148,8 +118,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(args: argparse.Namespace) -> int:
-    files = make_sample(args.out, overwrite=args.overwrite)
-    size = sum(file.stat().st_size for file in files)
+    rows = [f"{name}.jpg,{scene.split}" for name, scene in sorted(SCENES.items())]
+    files = {"split.csv": "\n".join(["image,split", *rows, ""]).encode()}
+    for name, scene in SCENES.items():
+        picture, boxes = _compose(name, scene)
+        annotation = voc.Annotation(f"{name}.jpg", "images", scene.size, tuple(boxes), depth=1 if scene.grey else 3)
+        files[f"images/{name}.jpg"] = _to_jpeg(picture, scene)
+        files[f"annotations/{name}.xml"] = voc.to_bytes(annotation)
+    for file, content in files.items():
+        path = args.out / file
+        if not args.overwrite and path.exists() and path.read_bytes() != content:
+            raise OutputError(f"{path}: exists with other contents: choose another --out or give --overwrite")
+    for folder in ("images", "annotations"):
+        make_folder(args.out / folder)
+    for file, content in files.items():
+        write_file(args.out / file, content, replace=True)
+    size = sum(map(len, files.values()))
     print(f"{len(SCENES)} pictures in {args.out}, {size / 1e6:.1f} MB with their labels")
     return cli.EXIT_OK
 

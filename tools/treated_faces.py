@@ -35,7 +35,7 @@ VERDICTS = (*CLASSES, "not found")
 
 
 @dataclass(frozen=True)
-class Treated:
+class _Treated:
     """One treated face: its picture, what was done, and where it is, of the class that it should be given."""
 
     image: str
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.run_command(parser, _command, argv)
 
 
-def read_report(path: Path) -> list[Treated]:
+def _read_report(path: Path) -> list[_Treated]:
     """The treated faces of a report.
 
     Raises:
@@ -69,7 +69,7 @@ def read_report(path: Path) -> list[Treated]:
         raise SourceError(f"{path}: is no report of mask-detector masks: name what its --report wrote") from error
 
 
-def verdicts(engine: Engine, folder: Path, faces: Iterable[Treated]) -> Counter[tuple[str, str, str]]:
+def _verdicts(engine: Engine, folder: Path, faces: Iterable[_Treated]) -> Counter[tuple[str, str, str]]:
     """How many faces of each (kind, what) got each of :data:`VERDICTS`.
 
     A face's verdict is the class of the detection on it, as :func:`detector.scoring.match` finds it.
@@ -99,21 +99,21 @@ def table(counts: Counter[tuple[str, str, str]]) -> str:
     return aligned(rows, words=2)
 
 
-def _treated(line: dict[str, Any]) -> Treated:
+def _treated(line: dict[str, Any]) -> _Treated:
     name, *corners = str(line["after"]).split()
     if name not in CLASSES:
         raise ValueError(name)
     xmin, ymin, xmax, ymax = map(float, corners)
-    return Treated(line["image"], line["kind"], line["what"], voc.Box(name, xmin, ymin, xmax, ymax))
+    return _Treated(line["image"], line["kind"], line["what"], voc.Box(name, xmin, ymin, xmax, ymax))
 
 
 def _command(args: argparse.Namespace) -> int:
-    faces = read_report(args.report)
+    faces = _read_report(args.report)
     if not faces:
         print(f"{args.report}: no face was treated", file=sys.stderr)
         return cli.EXIT_OK
     with engine_from(args) as engine:
-        print(table(verdicts(engine, args.images, faces)))
+        print(table(_verdicts(engine, args.images, faces)))
     return cli.EXIT_OK
 
 

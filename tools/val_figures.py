@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.run_command(parser, _command, argv)
 
 
-def table(sets: Sequence[Figures]) -> str:
-    """A Markdown table, one row per set and class."""
+def _table(sets: Sequence[Figures]) -> str:
+    """A Markdown _table, one row per set and class."""
     rows = [["set", "class", "faces", "AP50", "AP50-95", *(f"AP50 of {size} px" for size in FACE_SIZES), *WORDS]]
     for one in sets:
         for c in one.scores:
@@ -71,7 +71,7 @@ def _command(args: argparse.Namespace) -> int:
     measured = partial(measure, conf=contender.conf)
     sets = by_set(measured, findings.labelled, examples)
     mean = np.nanmean([c.ap50 for one in sets if one.name in args.headline for c in one.scores] or [np.nan])
-    print(f"{table(sets)}\n\n{describe(measured('all sets', examples), sets)}\n")
+    print(f"{_table(sets)}\n\n{describe(measured('all sets', examples), sets)}\n")
     print(f"mean AP50 of {', '.join(args.headline)}: {mean:.4f}")
     return cli.EXIT_OK
 

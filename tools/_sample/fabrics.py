@@ -23,7 +23,7 @@ class Weave:
 
 
 @dataclass(frozen=True)
-class Fabric:
+class _Fabric:
     """A kind of mask.
 
     Args:
@@ -104,8 +104,8 @@ def _dotted_cloth(u: Array, v: Array, rng: np.random.Generator) -> Weave:
 
 
 FABRICS = {
-    "surgical": Fabric(_surgical, (0.95, 0.94, 0.92)),
-    "ffp2": Fabric(_ffp2, (0.95, 0.95, 0.95)),
-    "black_cloth": Fabric(_black_cloth, (0.13, 0.12, 0.12)),
-    "dotted_cloth": Fabric(_dotted_cloth, (0.13, 0.12, 0.12)),
+    "surgical": _Fabric(_surgical, (0.95, 0.94, 0.92)),
+    "ffp2": _Fabric(_ffp2, (0.95, 0.95, 0.95)),
+    "black_cloth": _Fabric(_black_cloth, (0.13, 0.12, 0.12)),
+    "dotted_cloth": _Fabric(_dotted_cloth, (0.13, 0.12, 0.12)),
 }
