@@ -48,5 +48,7 @@ def resume(
         return yolo_training.go_on(run, last, device=device, batch=batch, progress=progress, trust=trust)
     if batch:
         raise TrainingError(f"--resume {run}: a {content['kind']} goes on with its own --batch: leave that out")
+    if "history" not in content:
+        raise TrainingError(f"--resume {run}: it was begun by an earlier version: start a new training")
     learner = ClassifierLearner if content["kind"] == CLASSIFIER else FaceFinderLearner
     return learner(learner.settings_type(**content["settings"]), run, device, progress).go_on(content)

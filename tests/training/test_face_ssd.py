@@ -19,6 +19,7 @@ from detector.engines.session import OnnxSession
 from detector.errors import AnnotationError, ModelError, TrainingError
 from detector.media import images
 from detector.scoring import Example
+from detector.training.checkpoint import FACE_FINDER, write_two_step
 from detector.training.exporter import export
 from detector.training.history import Trained
 from detector.training.resume import resume
@@ -251,6 +252,10 @@ def test_a_training_that_cannot_begin_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match=r"nothing\.yaml"):
         FaceFinderLearner(settings(data="nothing.yaml"), tmp_path, "cpu")
     with pytest.raises(TrainingError, match="no checkpoint there"):
+        resume(tmp_path, device="cpu")
+    (tmp_path / "weights").mkdir()
+    write_two_step(tmp_path / "weights" / "last.pt", {"kind": FACE_FINDER, "settings": {}})
+    with pytest.raises(TrainingError, match="begun by an earlier version"):
         resume(tmp_path, device="cpu")
 
 
