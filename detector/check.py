@@ -46,11 +46,10 @@ Check with a network that was not trained on these labels: one that was has lear
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code, 1 where some images could not be read."""
-    return cli.run_command(build_parser(), _command, argv)
+    return cli.run_command(_build_parser(), _command, argv)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``mask-detector check``."""
+def _build_parser() -> argparse.ArgumentParser:
     parser = cli.make_parser(
         "check", "Show where the network and the labels disagree most, for a person to decide.", EXAMPLES
     )

@@ -74,11 +74,10 @@ class _Outcome:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code. The folder appears whole or not at all."""
-    return cli.run_command(build_parser(), _command, argv)
+    return cli.run_command(_build_parser(), _command, argv)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``mask-detector masks``."""
+def _build_parser() -> argparse.ArgumentParser:
     parser = cli.make_parser(
         "masks",
         "Draw masks, and what is taken for masks, onto bare faces of labelled photographs: more to train on.",
@@ -128,7 +127,9 @@ def _command(args: argparse.Namespace) -> int:
         left_out = [f"{note.file}: {note.reason}" for note in notes if note.reason.startswith(LEFT_OUT)]
         outcome.skipped += [f"{note.file}: {note.reason}" for note in notes if not note.reason.startswith(LEFT_OUT)]
         if not outcome.pictures["written"]:
-            raise AnnotationError(f"no face can be treated: {_reasons(outcome)}: check --annotations and --min-side")
+            found = ", ".join(f"{count} {reason}" for reason, count in outcome.untouched.most_common(4))
+            why = found or "no bare face is labelled"
+            raise AnnotationError(f"no face can be treated: {why}: check --annotations and --min-side")
         if folder:
             folder.write_split()
     if sheet:
@@ -215,11 +216,6 @@ def _bare(boxes: Sequence[Box], classes: Mapping[str, str]) -> list[int]:
         for index, box in enumerate(boxes)
         if classes[box.name] == CLASSES[1] and not any(word in box.name.casefold() for word in WORN_BADLY_BY_NAME)
     ]
-
-
-def _reasons(outcome: _Outcome) -> str:
-    found = ", ".join(f"{count} {reason}" for reason, count in outcome.untouched.most_common(4))
-    return found or "no bare face is labelled"
 
 
 def _summary(outcome: _Outcome, args: argparse.Namespace) -> str:

@@ -72,11 +72,10 @@ class _Outcome:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code, 1 where images were left out. After Ctrl-C all files are whole."""
-    return cli.run_command(build_parser(), _command, argv)
+    return cli.run_command(_build_parser(), _command, argv)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The flags of ``mask-detector prelabel``."""
+def _build_parser() -> argparse.ArgumentParser:
     parser = cli.make_parser(
         "prelabel", "Let the detector label images, for a person to correct in LabelImg.", EXAMPLES
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,17 +22,35 @@ SHARES = np.linspace(-1, 1, 7)
 """The columns of a net, from left to right."""
 
 
+_Range = tuple[float, float]
+
+
 @dataclass(frozen=True)
-class _Style:
-    """A kind of mask.
+class _Shape:
+    """Between what the lengths of a :class:`Cut` are drawn, and the chance that it has a ridge."""
 
-    Args:
-        sew: its cloth and the colour of its ear loops, at random.
-        cut: its shape, at random, worn properly.
-    """
+    reach: _Range
+    rise: _Range
+    under: _Range
+    bulge: _Range
+    round: _Range
+    ridge: float
+    waist: _Range
+    hem: _Range
 
-    sew: Callable[[Random], tuple[Fabric, Color]]
-    cut: Callable[[Random], Cut]
+    def cut(self, worn: Worn, rng: Random) -> Cut:
+        return Cut(
+            worn,
+            reach=rng.uniform(*self.reach),
+            rise=rng.uniform(*self.rise),
+            under=rng.uniform(*self.under),
+            bulge=rng.uniform(*self.bulge),
+            round=rng.uniform(*self.round),
+            ridge=rng.random() < self.ridge if 0 < self.ridge < 1 else self.ridge == 1,
+            waist=rng.uniform(*self.waist),
+            hem=rng.uniform(*self.hem),
+            tilt=rng.normal(0, 0.03),
+        )
 
 
 def add_mask(image: Image, face: Face, style: str, worn: Worn, rng: Random) -> Drawn:
@@ -45,8 +63,9 @@ def add_mask(image: Image, face: Face, style: str, worn: Worn, rng: Random) -> D
         worn: how.
         rng: of colours, shape, folds and grain.
     """
-    cut = replace(STYLES[style].cut(rng), worn=worn)
-    fabric, loops = STYLES[style].sew(rng)
+    sew, shape = STYLES[style]
+    cut = shape.cut(worn, rng)
+    fabric, loops = sew(rng)
     net = net_of(face, cut)
     anchors = _anchors(face)
     window = Window.around(np.concatenate([net.reshape(-1, 3), anchors.reshape(-1, 3)]), 0.12 * face.height, image)
@@ -87,54 +106,18 @@ def _loops(canvas: Canvas, net: Floats, anchors: Floats, face: Face) -> Map:
     return cover
 
 
-def _surgical_cut(rng: Random) -> Cut:
-    return Cut(
-        reach=rng.uniform(0.25, 0.7),
-        rise=rng.uniform(-0.03, 0.02),
-        under=rng.uniform(0.0, 0.05),
-        bulge=rng.uniform(0.03, 0.09),
-        round=rng.uniform(0.5, 0.7),
-        waist=rng.uniform(-0.02, 0.03),
-        hem=rng.uniform(-0.02, 0.05),
-        tilt=rng.normal(0, 0.03),
-    )
+FLAT = _Shape((0.25, 0.7), (-0.03, 0.02), (0.0, 0.05), (0.03, 0.09), (0.5, 0.7), 0, (-0.02, 0.03), (-0.02, 0.05))
+STIFF = _Shape((0.5, 0.95), (-0.02, 0.03), (0.01, 0.06), (0.1, 0.18), (0.75, 1.0), 1, (0.0, 0.05), (0.02, 0.09))
+SEWN = _Shape((0.4, 1.0), (-0.03, 0.03), (0.0, 0.06), (0.03, 0.1), (0.6, 0.9), 0.4, (-0.02, 0.04), (0.0, 0.07))
 
-
-def _ffp2_cut(rng: Random) -> Cut:
-    return Cut(
-        reach=rng.uniform(0.5, 0.95),
-        rise=rng.uniform(-0.02, 0.03),
-        under=rng.uniform(0.01, 0.06),
-        bulge=rng.uniform(0.1, 0.18),
-        round=rng.uniform(0.75, 1.0),
-        ridge=True,
-        waist=rng.uniform(0.0, 0.05),
-        hem=rng.uniform(0.02, 0.09),
-        tilt=rng.normal(0, 0.03),
-    )
-
-
-def _cloth_cut(rng: Random) -> Cut:
-    return Cut(
-        reach=rng.uniform(0.4, 1.0),
-        rise=rng.uniform(-0.03, 0.03),
-        under=rng.uniform(0.0, 0.06),
-        bulge=rng.uniform(0.03, 0.1),
-        round=rng.uniform(0.6, 0.9),
-        ridge=rng.random() < 0.4,
-        waist=rng.uniform(-0.02, 0.04),
-        hem=rng.uniform(0.0, 0.07),
-        tilt=rng.normal(0, 0.03),
-    )
-
-
-STYLES: Mapping[str, _Style] = {
-    "surgical": _Style(surgical, _surgical_cut),
-    "cloth": _Style(cloth, _cloth_cut),
-    "ffp2": _Style(ffp2, _ffp2_cut),
-    "black": _Style(black, _cloth_cut),
-    "patterned": _Style(printed, _cloth_cut),
+STYLES: Mapping[str, tuple[Callable[[Random], tuple[Fabric, Color]], _Shape]] = {
+    "surgical": (surgical, FLAT),
+    "cloth": (cloth, SEWN),
+    "ffp2": (ffp2, STIFF),
+    "black": (black, SEWN),
+    "patterned": (printed, SEWN),
 }
+"""What sews the cloth of a mask and its ear loops, and its shape."""
 
 
 def _scarf(image: Image, face: Face, rng: Random) -> Drawn:

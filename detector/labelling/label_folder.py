@@ -23,13 +23,13 @@ from detector.labelling.ledger import Ledger
 from detector.labelling.proposals import Proposal, to_annotation
 from detector.staging import uninterrupted
 
-__all__ = ["RECORD", "Entry", "LabelFolder", "link_in_order"]
+__all__ = ["RECORD", "LabelFolder", "link_in_order"]
 
 RECORD = "prelabels.csv"
 
 
 @dataclass(frozen=True)
-class Entry:
+class _Entry:
     """One image that a person has not been at.
 
     Args:
@@ -48,7 +48,7 @@ class Entry:
     sha256: str
 
 
-COLUMNS = tuple(field.name for field in fields(Entry))
+COLUMNS = tuple(field.name for field in fields(_Entry))
 
 
 class LabelFolder:
@@ -66,9 +66,9 @@ class LabelFolder:
         self.path = path
         self._overwrite, self._refresh, self._background, self._dry_run = overwrite, refresh, background, dry_run
         self._record = Ledger(path / RECORD, COLUMNS)
-        entries = [Entry(**row) for row in self._record.rows]
+        entries = [_Entry(**row) for row in self._record.rows]
         self._earlier = {entry.annotation: entry for entry in entries if self._is_untouched(entry)}
-        self._new: list[Entry] = []
+        self._new: list[_Entry] = []
 
     def label_of(self, image: Path) -> Path | None:
         """The label file that an image has, here (LabelImg's YOLO format counts) or beside it; None if it has none."""
@@ -101,7 +101,7 @@ class LabelFolder:
         wanted = len(proposal.faces) > 0 or self._background
         data = voc.to_bytes(to_annotation(image, size, proposal))
         counts = str(len(proposal.faces)), str(int(proposal.unsure.sum())), f"{proposal.doubt:.2f}"
-        entry = Entry(image.name, label.name if wanted else "", *counts, _digest(data) if wanted else "")
+        entry = _Entry(image.name, label.name if wanted else "", *counts, _digest(data) if wanted else "")
         ours = self.is_prelabel(label)
         with uninterrupted():  # first both lists, then the file: however this ends, a label that is there is listed
             self._new.append(entry)
@@ -111,7 +111,7 @@ class LabelFolder:
             elif ours and not self._dry_run:
                 label.unlink()
 
-    def unseen(self) -> list[Entry]:
+    def unseen(self) -> list[_Entry]:
         """The images that nobody has been at, of this run and earlier ones, least certain first, then by name."""
         done = {entry.image for entry in self._new}
         entries = [*(entry for entry in self._earlier.values() if entry.image not in done), *self._new]
@@ -127,7 +127,7 @@ class LabelFolder:
         csv.writer(text, lineterminator="\n").writerows([COLUMNS, *map(astuple, self.unseen())])
         write_file(self.path / RECORD, text.getvalue().encode(errors="backslashreplace"), replace=True)
 
-    def _is_untouched(self, entry: Entry) -> bool:
+    def _is_untouched(self, entry: _Entry) -> bool:
         path = self.path / entry.annotation
         return bool(entry.annotation) and path.is_file() and _digest(path.read_bytes()) == entry.sha256
 

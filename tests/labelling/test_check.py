@@ -117,9 +117,12 @@ def test_the_sample_as_it_is_labelled_has_no_disagreement(tmp_path: Path, capsys
 def test_the_rows_say_what_to_do_and_point_at_the_label(planted: Planted) -> None:
     written = {(row["image"], row["action"]): row for row in rows(planted.out)}
     assert set(written) == {
-        ("video_call_six.jpg", "add"), ("pair_one_mask.jpg", "class"), ("no_face_coffee.jpg", "remove"),
-        ("hopper_bare.jpg", "remove"), ("hopper_bare.jpg", "add"),
-    }  # fmt: skip
+        ("video_call_six.jpg", "add"),
+        ("pair_one_mask.jpg", "class"),
+        ("no_face_coffee.jpg", "remove"),
+        ("hopper_bare.jpg", "remove"),
+        ("hopper_bare.jpg", "add"),
+    }
     assert {row["set"] for row in written.values()} == {"part"}
     for key, box in {
         ("pair_one_mask.jpg", "class"): planted.swapped,

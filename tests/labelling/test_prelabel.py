@@ -266,8 +266,13 @@ def test_what_labelimg_could_not_show_or_nobody_can_read_is_left_out_and_the_res
     assert photos.run("--weights", photos.network(FACE), "--report", photos.root / "found.json") == 1
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 5
-    for said in ("sideways.png: LabelImg does not turn it", "old.jp2: LabelImg does not list .jp2", "broken.jpg: ",
-                 "twice.jpg: another image would share", "twice.png: another image would share"):  # fmt: skip
+    for said in (
+        "sideways.png: LabelImg does not turn it",
+        "old.jp2: LabelImg does not list .jp2",
+        "broken.jpg: ",
+        "twice.jpg: another image would share",
+        "twice.png: another image would share",
+    ):
         assert [line for line in lines if said in line], said
     assert [path.name for path in photos.labels.glob("*.xml")] == ["a.xml"]
     counts = json.loads((photos.root / "found.json").read_text())["counts"]
