@@ -40,7 +40,7 @@ def build_demo(engine: Engine, other: Engine | None = None, *, conf: float | Non
     Args:
         engine: what answers first. The demo sets its ``conf``; it stays the caller's to close.
         other: a second engine, for the switch between them and the comparison.
-        conf: where the sliders stand at first, 0.1 to 0.95; the engine's own by default.
+        conf: where the sliders stand at first, 0.1 to 0.99; the engine's own by default.
         model: what the footer calls the network.
 
     Raises:

@@ -36,7 +36,7 @@ SMALLEST_SIDE = 10
 DECODING = threading.Lock()
 """Decoding takes up to four times what a picture takes: one visitor after the other."""
 
-HIGHEST, OVERLAP = 0.95, 0.6
+HIGHEST, OVERLAP = 0.99, 0.6
 """The ends of the sliders for confidence and overlap."""
 
 

@@ -72,7 +72,7 @@ def test_a_slider_acts_without_another_look_by_the_network(page: Any) -> None:
     send(page, SIX)
     answer(page, "6 faces")
     took = page.locator("#picture-out figcaption").inner_text()
-    set_slider(page, "picture-conf", 0.95)
+    set_slider(page, "picture-conf", 0.99)
     answer(page, "No face found")
     set_slider(page, "picture-conf", 0.3)
     answer(page, "6 faces")

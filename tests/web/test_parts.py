@@ -120,7 +120,7 @@ def test_a_camera_picture_is_answered_with_its_faces(pool: EnginePool) -> None:
     assert (answer["words"], answer["masked"], answer["bare"]) == ("6 faces: 3 with a mask, 3 without", 3, 3)
     assert len(answer["faces"]) == 6
     assert all(len(face) == 6 for face in answer["faces"])
-    assert WebcamTab(pool).live(message("anna", conf=0.95))["faces"] == []
+    assert WebcamTab(pool).live(message("anna", conf=0.99))["faces"] == []
 
 
 def test_viewers_wait_for_a_place_and_stop_after_a_while(pool: EnginePool) -> None:
