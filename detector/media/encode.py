@@ -19,6 +19,7 @@ from detector.media.frames import POLL_S, Frame
 from detector.media.growing import GrowingFile, Pieces
 from detector.media.images import Image
 from detector.media.sinks import Sink, annotated
+from detector.media.timeline import Timeline
 
 if TYPE_CHECKING:
     from av.container import OutputContainer
@@ -189,7 +190,7 @@ class _Clock:
         # A multiple of the rate's numerator, so that every beat of 30000/1001 Hz falls on a whole tick.
         numerator = self.fps.numerator
         self.time_base = Fraction(1, numerator * math.ceil(TICKS / numerator) if numerator <= 10 * TICKS else TICKS)
-        self._start: float | None = None
+        self._times = Timeline(float(1 / self.fps))
         self._count = 0
         self._last = -1
 
@@ -198,8 +199,7 @@ class _Clock:
         if frame.time is None:
             seconds = Fraction(self._count) / self.fps
         else:
-            self._start = frame.time if self._start is None else self._start
-            elapsed = frame.time - self._start
+            elapsed = self._times.place(frame.time)
             beat = round(elapsed * self.fps) / self.fps
             seconds = beat if abs(elapsed - beat) <= SNAP_S else Fraction(elapsed)
         self._count += 1

@@ -38,10 +38,10 @@ class Frame:
     """One picture of a source.
 
     Args:
-        image: BGR uint8 (H, W, 3), upright.
+        image: BGR uint8 (H, W, 3), upright, of square pixels.
         index: 0, 1, 2 ... in the order in which the source hands its frames out.
-        time: seconds. Of a video file the presentation time; of a camera or stream the clock (``time.time()``) when
-            the picture arrived; None for a still image.
+        time: seconds. Of a video file since its first picture, always rising; of a camera or stream the clock
+            (``time.time()``) when the picture arrived; None for a still image.
         name: the file, camera or stream the picture is from.
     """
 

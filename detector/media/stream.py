@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from detector.errors import SourceError
+from detector.media.converter import bgr_converter
 from detector.media.frames import POLL_S, Source, StillSource
 from detector.media.image_header import read_header
 from detector.media.images import Image
 from detector.media.live import Connection, LiveSource
-from detector.media.video import MAX_FRAME_PIXELS, REMOTE, VideoSource, bgr_converter, open_container, video_stream
+from detector.media.video import MAX_FRAME_PIXELS, REMOTE, VideoSource, open_container, video_stream
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -70,7 +71,7 @@ class Stream(Connection):
         rate = stream.average_rate or stream.guessed_rate
         self.fps = Fraction(rate) if rate and rate <= 1000 else None
         self._packets = container.demux(stream)
-        self._convert = bgr_converter()
+        self._convert = bgr_converter(stream, MAX_FRAME_PIXELS)
         self._spoilt = False  # until the next key frame
         self._late = late  # until a packet has to be waited for
         self._longest_s = STALL_S / 3  # that it took between two packets of late

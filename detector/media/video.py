@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import logging
 import math
-import struct
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from detector.errors import SourceError
+from detector.media.converter import bgr_converter
 from detector.media.frames import Frame, ReadAhead, Source
-from detector.media.images import Image, turned
+from detector.media.images import Image
 from detector.media.mp4_index import Head, check_claims
+from detector.media.timeline import GAP_S, Timeline
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["MAX_FRAME_PIXELS", "REMOTE", "VideoSource", "bgr_converter", "open_container", "video_stream"]
+__all__ = ["MAX_FRAME_PIXELS", "REMOTE", "VideoSource", "open_container", "video_stream"]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +37,8 @@ MAX_FRAME_PIXELS = 2**26
 AHEAD = 4  # frames decoded before they are asked for
 DECODER_THREADS = 4  # more gain little, each holds a frame, and the network needs the cores
 LARGE = 2**22  # pixels; of larger frames two threads have to do
+TS_DISCONT = 0x0200  # FFmpeg's flag of such formats as the next line is about
+TS_GAP_S = 10.0  # formats whose times may start anew at any place: FFmpeg's own limit of a pause there
 
 # Nothing is decoded before the limits are set: in search of a rate, FFmpeg would decode the first megabytes.
 LOOK_ONLY = {"codec_whitelist": "none", "max_streams": "200"}
@@ -105,42 +106,6 @@ def video_stream(container: InputContainer) -> VideoStream:
     return next(stream for stream in container.streams.video if best is None or stream.index == best.index)
 
 
-def bgr_converter() -> Callable[[VideoFrame], Image]:
-    """Make a function that turns decoded frames to BGR uint8 (H, W, 3), upright as the display matrix says.
-
-    It keeps its scaling context from frame to frame, so one is needed for each thread.
-    """
-    from av.video.reformatter import VideoReformatter
-
-    reformatter = VideoReformatter()
-
-    def convert(frame: VideoFrame) -> Image:
-        image = reformatter.reformat(frame, format="bgr24").to_ndarray().astype(np.uint8, copy=False)
-        a, b, c, d = _display_matrix(frame)  # cameras write quarter turns and mirrors only; else the nearest is taken
-        lies = abs(b) > abs(a)
-        across, down = (c, b) if lies else (a, d)
-        return turned(image, lies, across < 0, down < 0)
-
-    return convert
-
-
-def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
-    """(a, b, c, d) of the matrix that takes a stored pixel (p, q) to (a p + c q, b p + d q) on the screen."""
-    from av.buffer import Buffer
-
-    try:
-        data = frame.side_data.get("DISPLAYMATRIX")
-    except ValueError:
-        # Beside it is a kind of side data, such as EXIF, that PyAV before version 19 cannot name.
-        turn = math.radians(frame.rotation)
-        cos, sin = round(math.cos(turn)), round(math.sin(turn))
-        return cos, -sin, sin, cos
-    if not isinstance(data, Buffer):
-        return 1, 0, 0, 1
-    a, b, _, c, d = struct.unpack("5i", bytes(data)[:20])
-    return a, b, c, d
-
-
 class VideoSource(Source):
     """A video file, or a finite video behind a URL.
 
@@ -197,7 +162,9 @@ class VideoSource(Source):
         super().__init__(name, Fraction(rate) if rate else None)
         duration = self._container.duration
         estimate = round(Fraction(duration, av.time_base) * self.fps) if duration and self.fps else None
-        self.length = self._stream.frames or estimate
+        # Where times may start anew, the last one says nothing of the length.
+        self._restarts = bool(self._container.format.flags & TS_DISCONT)
+        self.length = self._stream.frames or (None if self._restarts else estimate)
         self.damaged = 0
         self._frames = ReadAhead(self._decode(), AHEAD, lambda frame: frame.image.nbytes)
 
@@ -210,12 +177,16 @@ class VideoSource(Source):
             self._opened.close()
 
     def _decode(self) -> Generator[Frame, None, None]:
-        convert = bgr_converter()
+        convert = bgr_converter(self._stream, self._max_bytes // 3)
+        times = Timeline(float(1 / (self.fps or 25)), TS_GAP_S if self._restarts else GAP_S)
         index = 0
         for index, raw in enumerate(self._raw_frames(), 1):
-            # Some old formats have no time stamps at all.
-            time = raw.time if raw.pts is not None else float((index - 1) / (self.fps or 25))
+            time = times.place(None if raw.pts is None else raw.time)  # some old formats have no time stamps at all
             yield Frame(self._image(convert, raw), index - 1, time, self.name)
+        if times.breaks:
+            log.warning(
+                "%s: its time stamps start anew or leap %d times: they were put in a row", self.name, times.breaks
+            )
         if self.damaged:
             log.warning("%s: %d damaged packets were passed over", self.name, self.damaged)
         if not index:
