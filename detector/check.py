@@ -15,8 +15,8 @@ import numpy as np
 
 from detector import cli
 from detector.cli.flags import add_engine_flags, add_flags, engine_from, positive
-from detector.cli.image_flags import ALL, add_image_flags, load_images, say_what_is_missing
-from detector.cli.label_flags import say_what_was_wrong
+from detector.cli.image_flags import ALL, add_image_flags, load_images
+from detector.cli.label_flags import say_what_is_missing, say_what_was_wrong
 from detector.data.report import Report
 from detector.data.sample import IGNORE, Sample
 from detector.evaluation.contenders import Contender, Findings, find
@@ -75,7 +75,7 @@ def _command(args: argparse.Namespace) -> int:
         refuse_existing(args.report)
     report = Report()
     samples = load_images(args, report)
-    say_what_was_wrong(report)
+    unreadable = say_what_was_wrong(report)
     earlier = earlier_rows(args.corrections)
     findings, shown = _look(args, [_with_ignored_labels(sample, report) for sample in samples])
     found = find_disagreements(findings.labelled, findings.examples[0], shown, conf=args.conf, min_side=args.min_side)
@@ -85,7 +85,7 @@ def _command(args: argparse.Namespace) -> int:
     if args.report:
         write_late(args.report, (json.dumps(_content(found, findings, args), indent=1) + "\n").encode())
     _say(found, findings, args)
-    return say_what_is_missing(findings.unreadable)
+    return max(unreadable, say_what_is_missing(findings.unreadable))
 
 
 def _with_ignored_labels(sample: Sample, report: Report) -> Sample:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from detector import cli
 from detector.cli.flags import add_flags, positive
-from detector.cli.image_flags import add_image_flags, load_scored_images, say_what_is_missing
+from detector.cli.image_flags import add_image_flags, load_scored_images
+from detector.cli.label_flags import say_what_is_missing
 from detector.data.progress import Progress, silent
 from detector.data.sample import Sample
 from detector.engines import load_engine

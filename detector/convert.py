@@ -9,7 +9,7 @@ from pathlib import Path
 
 from detector import cli
 from detector.cli.flags import add_flags
-from detector.cli.label_flags import add_label_flags, build_dataset
+from detector.cli.label_flags import add_label_flags, build_dataset, say_what_is_missing
 from detector.data.report import Report
 from detector.detections import CLASSES
 
@@ -32,7 +32,7 @@ mended is in OUT/report.txt, with file and reason.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code. Nothing is written unless all of it is."""
+    """Run the command; returns its exit code, 1 where images cannot be read. Nothing is written unless all of it is."""
     return cli.run_command(build_parser(), _command, argv)
 
 
@@ -51,7 +51,7 @@ def _command(args: argparse.Namespace) -> int:
     if not args.split:
         print(report.split)
     print(_summary(report, args.out))
-    return cli.EXIT_OK
+    return say_what_is_missing(report.unreadable)
 
 
 def _summary(report: Report, out: Path) -> str:

@@ -27,7 +27,7 @@ EXAMPLES = """\
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command; returns its exit code, 1 where labelled images cannot be read."""
     return cli.run_command(build_parser(), _command, argv)
 
 
@@ -54,7 +54,7 @@ def _command(args: argparse.Namespace) -> int:
     for part, of_class in counts.items():
         print(f"{part}: {', '.join(f'{count} {name}' for name, count in of_class.items())}")
     print(f"next: mask-detector train --engine two-step --crops {args.out}")
-    return cli.EXIT_OK
+    return getattr(args, "unreadable", cli.EXIT_OK)
 
 
 def cut_crops(args: argparse.Namespace, dataset: Path, out: Path) -> dict[str, dict[str, int]]:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from detector import cli
 from detector.cli.flags import add_engine_flags, add_flags, engine_from
-from detector.cli.image_flags import add_image_flags, load_scored_images, say_what_is_missing
+from detector.cli.image_flags import add_image_flags, load_scored_images
+from detector.cli.label_flags import say_what_is_missing
 from detector.engines import default_weights
 from detector.errors import ModelError, OutputError
 from detector.evaluation import text

@@ -139,6 +139,8 @@ def _command(args: argparse.Namespace) -> int:
         write_late(args.report, (json.dumps(content, indent=1) + "\n").encode())
     for line in outcome.skipped:
         print(f"skipped: {line}", file=sys.stderr)
+    for line in report.warnings:
+        print(f"warning: {line}", file=sys.stderr)
     if left_out:
         print(f"{len(left_out)} pictures left out, such as {left_out[0]}", file=sys.stderr)
     print(_summary(outcome, args))

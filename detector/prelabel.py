@@ -128,9 +128,11 @@ def _check_flags(args: argparse.Namespace) -> list[Path]:
         refuse_existing(args.report)
     if args.out.exists() and not args.out.is_dir():
         raise OutputError(f"{args.out}: is a file, not a folder: choose another --out")
-    pictures = images.list_images(args.images)
+    pictures, below = images.list_images(args.images, strange=True), images.left_below(args.images)
     if not pictures:
-        raise AnnotationError(f"{args.images}: no images there: check --images")
+        raise AnnotationError(f"{args.images}: no images there{below and f' ({below})'}: check --images")
+    if below:
+        print(f"{args.images}: {below}", file=sys.stderr)
     if not args.dry_run:
         make_folder(args.out)
     return pictures
@@ -144,7 +146,8 @@ def _label_all(pictures: Sequence[Path], args: argparse.Namespace, engine: Engin
         background=args.background,
         dry_run=args.dry_run,
     )
-    same_name = Counter(picture.stem.casefold() for picture in pictures)
+    readable = [picture for picture in pictures if picture.suffix.lower() not in images.STRANGE_SUFFIXES]
+    same_name = Counter(picture.stem.casefold() for picture in readable)
     outcomes = []
     try:
         for path in cli.progress_bar(pictures, "finding faces"):

@@ -60,7 +60,7 @@ def __getattr__(name: str) -> Any:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command; returns its exit code, 1 where labelled images cannot be read."""
     return cli.run_command(build_parser(), _command, argv)
 
 
@@ -133,7 +133,7 @@ def _command(args: argparse.Namespace) -> int:
         for path in install([*([small] if small.is_file() else []), exported.path], default_weights().parent):
             print(f"installed {path}")
     print(next_command(trained.network, None if args.install else exported.path))
-    return cli.EXIT_OK
+    return getattr(args, "unreadable", cli.EXIT_OK)
 
 
 def _check_flags(args: argparse.Namespace, network: str) -> None:

@@ -169,3 +169,28 @@ def test_ctrl_c_while_writing_leaves_nothing(workspace: Workspace) -> None:
         _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "stopped\n")
     assert {path.name for path in workspace.root.iterdir()} == before
+
+
+def test_images_that_cannot_be_read_and_files_in_subfolders_are_named(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.jpg", "b.jpg", "c.jpg", "unended.jpg"):
+        workspace.pair(name, FACE, MASK, seed=ord(name[0]))
+    labelled, unlabelled = workspace.images() / "c.HEIC", workspace.images() / "d.avif"
+    (workspace.images() / "c.jpg").unlink()
+    labelled.write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
+    unlabelled.write_bytes(b"\0\0\0\x18ftypavif" + bytes(50))
+    unended = workspace.images() / "unended.jpg"
+    unended.write_bytes(unended.read_bytes()[:-2])
+    for folder, name in ((workspace.images(), "x.jpg"), (workspace.annotations(), "x.xml")):
+        (folder / "below").mkdir()
+        (folder / "below" / name).touch()
+    split = workspace.split("a.jpg,train", "unended.jpg,train", "b.jpg,val", "c.HEIC,val")
+    assert run(workspace, "--split", str(split)) == 1
+    said = capsys.readouterr()
+    assert "warning: images: 1 image in subfolders was not looked at, such as below/x.jpg" in said.out
+    assert "1 XML file in subfolders was not looked at, such as below/x.xml" in said.out
+    report = (workspace.out / "report.txt").read_text()
+    assert report.count("HEIC and AVIF cannot be read: convert it to JPEG or PNG") == 2
+    assert "unended.jpg: its end marker is missing, but nothing of its picture: it is used" in report
+    assert (workspace.out / "images" / "train" / "unended.jpg").read_bytes() == unended.read_bytes() + b"\xff\xd9"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
 from typing import Any
 
-from detector.cli import EXIT_OK, EXIT_PARTIAL, progress_bar
+from detector.cli import progress_bar
 from detector.cli.flags import add_flags
 from detector.cli.label_flags import label_folders, say_what_was_wrong
 from detector.data.loading import load_faceless, load_voc, load_yolo
@@ -19,7 +18,7 @@ from detector.detections import CLASSES
 from detector.errors import AnnotationError
 from detector.scoring import MIN_SIDE, import_coco_eval, shorter_side
 
-__all__ = ["ALL", "add_image_flags", "load_images", "load_scored_images", "say_what_is_missing"]
+__all__ = ["ALL", "add_image_flags", "load_images", "load_scored_images"]
 
 log = logging.getLogger("detector.images")
 
@@ -97,10 +96,3 @@ def load_scored_images(args: argparse.Namespace) -> list[Sample]:
                 "warning: no face of %d px or more is labelled %s: its recall is not defined (–)", args.min_side, name
             )
     return samples
-
-
-def say_what_is_missing(unreadable: Sequence[str]) -> int:
-    """Log the images that could not be read; returns the exit code that this deserves."""
-    for line in unreadable:
-        log.warning("left out: %s", line)
-    return EXIT_PARTIAL if unreadable else EXIT_OK

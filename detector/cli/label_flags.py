@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from detector.cli import EXIT_OK, EXIT_PARTIAL
 from detector.cli.flags import add_flags, fraction
 from detector.data import dataset
 from detector.data.progress import Progress
@@ -21,6 +23,7 @@ __all__ = [
     "check_label_flags",
     "convert_labels",
     "label_folders",
+    "say_what_is_missing",
     "say_what_was_wrong",
     "sources_given",
 ]
@@ -134,16 +137,21 @@ def build_dataset(args: argparse.Namespace, out: Path, progress: Progress) -> Re
 
 
 def convert_labels(args: argparse.Namespace, out: Path, progress: Progress) -> Path:
-    """As :func:`build_dataset`, but log what a person should know of it; returns its data.yaml."""
+    """As :func:`build_dataset`, but log what a person should know of it; returns its data.yaml.
+
+    ``args`` gets ``unreadable``: the exit code that images deserve which cannot be read, or none.
+    """
     report = build_dataset(args, out, progress)
     if not args.split:
         log.info("%s", report.split)
-    say_what_was_wrong(report, f"see {out / 'report.txt'}")
+    args.unreadable = say_what_was_wrong(report, f"see {out / 'report.txt'}")
     return out / "data.yaml"
 
 
-def say_what_was_wrong(report: Report, where: str = "-v lists them") -> None:
+def say_what_was_wrong(report: Report, where: str = "-v lists them") -> int:
     """Log what reading the labels brought to light; each single line only where more was asked for.
+
+    Images that cannot be read are always named; returns the exit code that they, or none, deserve.
 
     Args:
         report: of the loaders.
@@ -156,3 +164,11 @@ def say_what_was_wrong(report: Report, where: str = "-v lists them") -> None:
         log.debug("%s %s: %s", note.kind, note.file, note.reason)
     if notes:
         log.warning("%d labels or images were left out, mended or look wrong: %s", len(notes), where)
+    return say_what_is_missing(report.unreadable)
+
+
+def say_what_is_missing(unreadable: Sequence[str]) -> int:
+    """Log the images that could not be read; returns the exit code that this deserves."""
+    for line in unreadable:
+        log.warning("left out: %s", line)
+    return EXIT_PARTIAL if unreadable else EXIT_OK

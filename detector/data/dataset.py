@@ -21,6 +21,7 @@ from detector.data.yolo import DATA_YAML, TRAINABLE, format_labels
 from detector.detections import CLASSES
 from detector.errors import AnnotationError, OutputError
 from detector.files import new_folder
+from detector.media.image_limits import ended
 from detector.media.images import header_of
 from detector.staging import numbered
 
@@ -186,6 +187,8 @@ def _write(samples: Sequence[Sample], out: Path, report: Report, progress: Progr
             (new / "labels" / split).mkdir(parents=True)
         for image in progress(list(sources), "writing"):  # one by one: threads would only queue for the folder
             shutil.copyfile(sources[image], new / image)
+            if (header := header_of(sources[image])).format == "jpeg" and not header.complete:
+                (new / image).write_bytes(ended((new / image).read_bytes()))
             (new / _label_name(image)).write_bytes(labels[_label_name(image)])
         (new / "data.yaml").write_bytes(DATA_YAML.encode())
         (new / "report.txt").write_bytes(report.text().encode())

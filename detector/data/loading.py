@@ -18,7 +18,7 @@ from detector.data.sample import IGNORE, Sample, faces, ground_truth, resolve, u
 from detector.data.yolo import read_source
 from detector.detections import CLASSES, Detections
 from detector.errors import AnnotationError, SourceError
-from detector.media.images import image_size, list_images
+from detector.media.images import image_size, left_below, list_images
 
 __all__ = ["Split", "load_faceless", "load_voc", "load_yolo"]
 
@@ -177,8 +177,9 @@ def load_faceless(
         AnnotationError: no image can be read.
         SourceError: a folder cannot be read.
     """
-    samples = []
-    for path in progress([path for folder in folders for path in list_images(folder)], "reading images"):
+    samples, paths = [], [path for folder in folders for path in list_images(folder, strange=True)]
+    report.warnings += [f"{folder.name}: {below}" for folder in folders if (below := left_below(folder))]
+    for path in progress(paths, "reading images"):
         set_name = name_set(path.parent)
         title = f"{set_name}/{path.name}"
         size = _size(path, title, report)
@@ -195,7 +196,7 @@ def _size(path: Path, title: str, report: Report) -> tuple[int, int] | None:
     try:
         return image_size(path)
     except SourceError as error:
-        report.drop("image", title, str(error).removeprefix(f"{path}: "))
+        report.drop_unreadable(title, path, error)
         return None
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from detector.data import voc
 from detector.data.progress import Progress
 from detector.data.report import Report
-from detector.errors import AnnotationError
-from detector.media.images import list_images
+from detector.errors import AnnotationError, SourceError
+from detector.media.images import STRANGE_SUFFIXES, left_below, list_images, read
 
 __all__ = ["Pair", "name_set", "pair"]
 
@@ -56,9 +56,12 @@ def pair(annotations: Sequence[Path], images: Sequence[Path], report: Report, pr
         SourceError: a folder of images is missing.
     """
     labels = _read_all([_list_xml(folder) for folder in annotations], report, progress)
-    pictures = [list_images(folder) for folder in images]
+    pictures = [list_images(folder, strange=True) for folder in images]
+    for folders, kind in ((annotations, (frozenset({".xml"}), "XML file")), (images, ())):
+        report.warnings += [f"{folder.name}: {below}" for folder in folders if (below := left_below(folder, *kind))]
     if not any(pictures):
-        raise AnnotationError(f"{', '.join(map(str, images))}: no images there: check --images")
+        below = f" ({report.warnings[-1]})" if report.warnings else ""
+        raise AnnotationError(f"{', '.join(map(str, images))}: no images there{below}: check --images")
     if len(labels) != len(pictures):
         labels, pictures = [list(chain(*labels))], [list(chain(*pictures))]
     pairs = chain(*(_match(*scope, report) for scope in zip(labels, pictures, strict=True)))
@@ -100,7 +103,14 @@ def _match(labels: list[_Label], images: list[Path], report: Report) -> list[Pai
             continue
         report.drop("annotation", _title(path), reason)
     for image in images:
-        if image not in owners:
+        if image in owners:
+            continue
+        try:
+            if image.suffix.lower() in STRANGE_SUFFIXES:
+                read(image)
+        except SourceError as error:
+            report.drop_unreadable(_title(image), image, error)
+        else:
             reason = "no annotation that can be used: label it in LabelImg (without a box it is background)"
             report.drop("image", _title(image), reason)
     return list(owners.values())
@@ -108,6 +118,7 @@ def _match(labels: list[_Label], images: list[Path], report: Report) -> list[Pai
 
 def _likeliest(images: list[Path], stated: str, label: Path) -> list[Path]:
     """Of several images, those with the stated suffix; of these, those in a folder beside that of the label."""
+    images = [image for image in images if image.suffix.lower() not in STRANGE_SUFFIXES] or images
     images = [image for image in images if _key(image.name) == _key(stated)] or images
     beside = {label.parent, label.parent.parent}
     return [image for image in images if beside & {image.parent, image.parent.parent}] or images
@@ -139,7 +150,9 @@ def _list_xml(folder: Path) -> list[Path]:
         raise AnnotationError(f"{folder}: cannot be read ({error.strerror}): check --annotations") from error
     found = [entry for entry in entries if entry.suffix.lower() == ".xml" and not entry.name.startswith(".")]
     if not found:
-        raise AnnotationError(f"{folder}: no .xml files there: check --annotations (LabelImg: format PascalVOC)")
+        below = left_below(folder, frozenset({".xml"}), "XML file")
+        below = below and f" ({below})"
+        raise AnnotationError(f"{folder}: no .xml files there{below}: check --annotations (LabelImg: format PascalVOC)")
     return found
 
 

@@ -7,6 +7,7 @@ import struct
 import warnings
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.data.progress import Progress
-from detector.errors import MissingExtraError
+from detector.errors import MissingExtraError, SourceError
+from detector.media import images
 
 __all__ = ["choose_val", "group_near_duplicates", "import_imagehash", "perceptual_hashes"]
 
@@ -55,6 +57,8 @@ def perceptual_hashes(paths: Sequence[Path], progress: Progress) -> list[npt.NDA
                 bits: npt.NDArray[np.bool_] = imagehash.dhash(image).hash.ravel()
                 return bits
         except (OSError, SyntaxError, ValueError, struct.error, Image.DecompressionBombError):
+            with suppress(SourceError):  # whole for all that, such as a PNG with a damaged comment
+                return np.asarray(imagehash.dhash(Image.fromarray(images.read(path)[..., ::-1])).hash.ravel(), np.bool_)
             return None
 
     return [hash_of(path) for path in progress(paths, "comparing images")]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from detector.detections import CLASSES, Detections
+from detector.errors import DetectorError
 
 __all__ = ["Note", "Report"]
 
@@ -40,6 +41,7 @@ class Report:
         split: how train and val were decided.
         corrected: corrections applied, per action.
         dropped, mended, suspicious: what was left out, repaired, or kept although it looks wrong.
+        unreadable: lines on images that cannot be read; ``dropped`` has them too.
         warnings: about the data set as a whole.
         files: written image name to "set/file name", per split.
     """
@@ -52,12 +54,19 @@ class Report:
     dropped: list[Note] = field(default_factory=list)
     mended: list[Note] = field(default_factory=list)
     suspicious: list[Note] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     files: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def drop(self, kind: _Kind, file: str, reason: str) -> None:
         """Something was left out."""
         self.dropped.append(Note(kind, file, reason))
+
+    def drop_unreadable(self, title: str, path: object, error: DetectorError) -> None:
+        """An image cannot be read: its file, and what was raised for that."""
+        reason = str(error).removeprefix(f"{path}: ")
+        self.drop("image", title, reason)
+        self.unreadable.append(f"{title}: {reason}")
 
     def mend(self, kind: _Kind, file: str, reason: str) -> None:
         """Something was repaired."""

@@ -14,7 +14,7 @@ from detector.data.report import Report
 from detector.data.voc import Box
 from detector.detections import CLASSES, Detections
 from detector.errors import AnnotationError, SourceError
-from detector.media.images import image_size
+from detector.media.images import NO_END, header_of, image_size
 
 __all__ = ["DEFAULT_NAMES", "IGNORE", "Sample", "faces", "ground_truth", "resolve", "usable_size"]
 
@@ -107,8 +107,11 @@ def usable_size(image: Path, title: str, report: Report, stated: tuple[int, int]
     try:
         width, height = size = image_size(image, whole=True)
     except SourceError as error:
-        report.drop("image", title, str(error).removeprefix(f"{image}: "))
+        report.drop_unreadable(title, image, error)
         return None
+    header = header_of(image)
+    if header.format == "jpeg" and not header.complete:
+        report.mend("image", title, NO_END)
     if min(size) < MIN_IMAGE_SIDE:
         report.drop("image", title, f"{width}x{height} px: smaller than {MIN_IMAGE_SIDE} px cannot be trained on")
         return None

@@ -48,6 +48,8 @@ class ImageHeader:
         fault: why it must not be decoded, to follow the file's name; empty if nothing is wrong.
         animated: there is more than one picture.
         end: of GIF and WebP, where the first picture of several ends.
+        first_scan: of JPEG, where it begins; 0 where there is none.
+        channels: of JPEG.
     """
 
     format: str
@@ -58,6 +60,8 @@ class ImageHeader:
     fault: str = ""
     animated: bool = False
     end: int | None = None
+    first_scan: int = 0
+    channels: int = 0
 
     @property
     def upright_size(self) -> tuple[int, int] | None:
@@ -126,6 +130,7 @@ def _read_jpeg(file: BinaryIO) -> ImageHeader:
         elif marker == JPEG_EXIF and header.orientation == 1:
             header = replace(header, orientation=_orientation_of(file.read(body)))
         elif marker == JPEG_SCAN:
+            header = replace(header, first_scan=after - body - 4, channels=frame[5] if frame else 0)
             components = file.read(1)
             if frame and (progressive or components < frame[5:]):
                 # All coefficients are kept until the last scan.

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from collections import Counter
+
 from detector.errors import SourceError
 from detector.media.image_header import PNG_NEEDED, ImageHeader
 
-__all__ = ["MAX_PIXELS", "check", "first_picture"]
+__all__ = ["MAX_PIXELS", "check", "ended", "first_picture", "lacks_only_its_end", "refusal"]
 
 MAX_PIXELS = 2**28
 """Larger images (about 16,000 x 16,000) are refused before their pixels, 800 MB and more, are allocated."""
 
 MEMORY = 12  # bytes for each pixel that is allowed, the file's own among them: 16-bit colours need as many
 MAX_SIDE = 1_000_000  # libpng's limit
+FILLER = bytes(range(1, 255)) * 16  # decoded into other pixels wherever some are missing
+SCAN = re.compile(rb"\xff\xda..(.)", re.DOTALL)
 
 
 def check(header: ImageHeader, name: str, length: int, max_pixels: int) -> None:
@@ -26,11 +32,12 @@ def check(header: ImageHeader, name: str, length: int, max_pixels: int) -> None:
     Raises:
         SourceError: it must not be decoded.
     """
-    if reason := _refusal(header, length, max_pixels):
+    if reason := refusal(header, length, max_pixels):
         raise SourceError(f"{name}: {reason}")
 
 
-def _refusal(header: ImageHeader, length: int, max_pixels: int) -> str:
+def refusal(header: ImageHeader, length: int, max_pixels: int) -> str:
+    """Why :func:`check` refuses a file, to follow its name; "" if it does not."""
     width, height = header.size or (0, 0)
     if not length:
         return "the file is empty: copy it again"
@@ -78,3 +85,54 @@ def _needed_chunks(data: bytes) -> bytes:
         at = end
     view = memoryview(data)
     return data[kept[0]] if len(kept) == 1 else b"".join(view[piece] for piece in kept)
+
+
+def lacks_only_its_end(data: bytes, header: ImageHeader) -> bool:
+    """Whether all pixels of a JPEG without its end marker are there: then more bytes behind them change none.
+
+    Args:
+        data: the whole file.
+        header: what it says; its size must have been checked.
+    """
+    if not _has_all_scans(data, header):
+        return False
+    try:
+        seen = {_pixels(ended(data, more)) for more in (b"", FILLER, FILLER[::-1])}
+        return len(seen) == 1 and None not in seen
+    except ValueError:  # all that PyAV raises is one
+        return False
+
+
+def _pixels(data: bytes) -> bytes | None:
+    """A digest of what FFmpeg decodes, None if that is nothing; libjpeg would complain on the terminal."""
+    import av
+
+    decoder, digest = av.CodecContext.create("mjpeg", "r"), hashlib.sha256()
+    decoder.options = {"err_detect": "explode"}
+    frames = [*decoder.decode(av.Packet(data)), *decoder.decode(None)]
+    for plane in (plane for frame in frames for plane in frame.planes):
+        digest.update(plane)
+    return digest.digest() if frames else None
+
+
+def _has_all_scans(data: bytes, header: ImageHeader) -> bool:
+    """Whether all coefficients stand in a scan that was begun: 64 of each channel, together or apart or bit by bit."""
+    done: Counter[int] = Counter()
+    for found in SCAN.finditer(data, header.first_scan) if header.first_scan else ():
+        count, at = found[1][0], found.end()
+        first, last, bits = data[at + 2 * count : at + 2 * count + 3].ljust(3, b"\1")
+        if not bits & 15:
+            done.update({channel: max(0, last - first + 1) for channel in data[at : at + 2 * count : 2]})
+    return len(done) == header.channels and all(count == 64 for count in done.values())
+
+
+def ended(data: bytes, more: bytes = b"") -> bytes:
+    """A JPEG without its end marker, and without what a half-written file may be filled up with, given an end.
+
+    Args:
+        data: the file.
+        more: stands before the marker.
+    """
+    body = data.rstrip(b"\0\xff")
+    stuffed = data[len(body) : len(body) + 2]  # these may belong to the picture
+    return body + (stuffed if stuffed == b"\xff\0" else stuffed[:1].rstrip(b"\xff")) + more + b"\xff\xd9"

@@ -7,6 +7,10 @@ transparent pixel into whatever colour hides under it, and older versions show t
 from __future__ import annotations
 
 import io
+import logging
+import os
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +21,26 @@ import numpy.typing as npt
 from detector.errors import OutputError, SourceError
 from detector.files import write_file
 from detector.media.image_header import ImageHeader, read_header
-from detector.media.image_limits import MAX_PIXELS, check, first_picture
+from detector.media.image_limits import MAX_PIXELS, check, ended, first_picture, lacks_only_its_end, refusal
 
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "NO_END",
+    "STRANGE_SUFFIXES",
     "Image",
     "decode",
     "encode",
     "header_of",
     "image_size",
+    "left_below",
     "list_images",
     "read",
     "turned",
     "write",
 ]
+
+log = logging.getLogger(__name__)
 
 Image = npt.NDArray[np.uint8]
 """BGR uint8 (H, W, 3)."""
@@ -42,7 +51,13 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Suffixes, in lower case, of the image formats that can be read."""
 
-WITH_ALPHA = frozenset({"png", "webp", "gif", "tiff"})  # a 32-bit BMP has a fourth byte too, but it means nothing
+RAW_SUFFIXES = frozenset({".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"})
+"""Of what cameras write beside their JPEGs; some would be taken for a TIFF that holds a thumbnail."""
+
+STRANGE_SUFFIXES = RAW_SUFFIXES | {".heic", ".heif", ".hif", ".avif", ".jxl", ".psd", ".tga"}
+"""Of pictures that cannot be read, so that a person is told of them."""
+
+WITH_ALPHA = frozenset({"png", "webp", "gif", "tiff", "jp2"})  # a 32-bit BMP has a fourth byte too: it means nothing
 ORIENTATIONS = {  # of EXIF: what undoes them, as arguments of turned()
     2: (False, True, False),
     3: (False, True, True),
@@ -52,6 +67,7 @@ ORIENTATIONS = {  # of EXIF: what undoes them, as arguments of turned()
     7: (True, True, True),
     8: (True, False, True),
 }
+NO_END = "its end marker is missing, but nothing of its picture: it is used"
 BAND = 1 << 20  # pixels that are worked on at once where each takes 40 bytes
 
 
@@ -61,6 +77,8 @@ def read(path: Path | str) -> Image:
     Raises:
         SourceError: the file is missing, unreadable, cut short, too large, or not an image.
     """
+    if Path(path).suffix.lower() in RAW_SUFFIXES:
+        raise SourceError(f"{path}: a camera's raw picture cannot be read: convert it to JPEG or PNG")
     try:
         data = Path(path).read_bytes()
     except OSError as error:
@@ -86,21 +104,38 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image:
         SourceError: the data is cut short, too large, or not an image.
     """
     header = read_header(io.BytesIO(data))
+    if header.format == "jpeg" and not header.complete:
+        whole = replace(header, complete=True)
+        if not refusal(whole, len(data), max_pixels) and lacks_only_its_end(data, header):
+            data, header = ended(data), whole
+            _note(f"{name}: {NO_END}")
     check(header, name, len(data), max_pixels)
-    keep_alpha = header.format in WITH_ALPHA
-    # Orientation is applied below, by the same header that image_size() reads, so that the two can never disagree.
-    # IMREAD_UNCHANGED implies IMREAD_IGNORE_ORIENTATION; TIFF, whose orientation is not EXIF, comes upright from both.
-    flags = cv2.IMREAD_UNCHANGED if keep_alpha else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(first_picture(data, header), np.uint8), flags)
-    except cv2.error as error:
-        raise SourceError(f"{name}: the image is too large or damaged ({_reason(error)}): save it again") from error
-    if image is None:
-        raise SourceError(f"{name}: not an image that OpenCV can read, or a damaged one: save it as JPEG or PNG")
+    image = _decoded(first_picture(data, header), name, header)
     # libtiff hands out 8-bit colours already multiplied by their alpha.
     premultiplied = header.format == "tiff" and image.dtype == np.uint8
     turn = ORIENTATIONS.get(header.orientation, (False, False, False))
     return turned(_bgr8(image, name, premultiplied=premultiplied), *turn)
+
+
+def _decoded(data: bytes, name: str, header: ImageHeader) -> npt.NDArray[np.integer[Any] | np.floating[Any]]:
+    """The pixels as they are stored, of any kind; where there may be transparency, with it."""
+    keep_alpha = header.format in WITH_ALPHA
+    # Orientation is applied later, by the same header that image_size() reads, so that the two can never disagree.
+    # IMREAD_UNCHANGED implies IMREAD_IGNORE_ORIENTATION; TIFF, whose orientation is not EXIF, comes upright from both.
+    flags = cv2.IMREAD_UNCHANGED if keep_alpha else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise SourceError(f"{name}: the image is too large or damaged ({_reason(error)}): save it again") from error
+    if image is None:
+        raise SourceError(f"{name}: not an image that OpenCV can read, or a damaged one: save it as JPEG or PNG")
+    return image
+
+
+@lru_cache(maxsize=256)
+def _note(line: str) -> None:
+    """Log a line, but not each time that one file is read."""
+    log.warning("%s", line)
 
 
 def turned(image: Image, transpose: bool, mirror: bool, flip: bool) -> Image:
@@ -128,26 +163,29 @@ def header_of(path: Path) -> ImageHeader:
 def image_size(path: Path, *, whole: bool = False) -> tuple[int, int]:
     """(width, height) in pixels of the upright image, as :func:`read` would return it.
 
-    Only the header is read for JPEG and PNG; other formats are decoded.
+    Only the header is read for JPEG and PNG; other formats are decoded, and with ``whole`` what lacks its end.
 
     Args:
         path: the file.
-        whole: refuse a JPEG, PNG or WebP whose end is missing.
+        whole: refuse a JPEG or PNG of whose picture something is missing.
 
     Raises:
         SourceError: the file is missing, unreadable, or not an image.
     """
     header = header_of(path)
-    if whole and not header.complete:
-        raise SourceError(f"{path}: the file is cut short: copy it again")
-    if header.format in {"jpeg", "png"} and header.upright_size and all(header.upright_size):
+    is_known = header.format in {"jpeg", "png"} and (header.complete or not whole)
+    if is_known and header.upright_size and all(header.upright_size):
         return header.upright_size
     height, width = read(path).shape[:2]
     return width, height
 
 
-def list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path, *, strange: bool = False) -> list[Path]:
     """The image files of a folder by suffix, sorted by name; hidden files and subfolders are left out.
+
+    Args:
+        folder: where they lie.
+        strange: those that cannot be read too, such as HEIC: reading them says so.
 
     Raises:
         SourceError: the folder is missing or unreadable.
@@ -156,7 +194,21 @@ def list_images(folder: Path) -> list[Path]:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise _unreadable(folder, error) from error
-    return [p for p in entries if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()]
+    wanted = IMAGE_SUFFIXES | STRANGE_SUFFIXES if strange else IMAGE_SUFFIXES
+    return [p for p in entries if p.suffix.lower() in wanted and not p.name.startswith(".") and p.is_file()]
+
+
+def left_below(folder: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES | STRANGE_SUFFIXES, what: str = "image") -> str:
+    """A line on the files in subfolders, which are not looked at; "" where there are none. Links are passed over."""
+    found: list[str] = []
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = [Path(place, name) for name in files if Path(name).suffix.lower() in suffixes and name[0] != "."]
+        found += [p.relative_to(folder).as_posix() for p in paths if p.parent != folder and not p.is_symlink()]
+    if not found:
+        return ""
+    said = f"1 {what} in subfolders was" if len(found) == 1 else f"{len(found)} {what}s in subfolders were"
+    return f"{said} not looked at, such as {min(found)}: name each folder"
 
 
 def encode(image: Image, suffix: str, quality: int = 95) -> bytes:

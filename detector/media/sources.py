@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 import glob
+import logging
 import re
 import sys
 from pathlib import Path
 
 from detector.errors import SourceError
 from detector.media.frames import Source, StillSource
-from detector.media.images import IMAGE_SUFFIXES, header_of, list_images
+from detector.media.images import IMAGE_SUFFIXES, STRANGE_SUFFIXES, header_of, left_below, list_images
 
 __all__ = ["open_source"]
+
+log = logging.getLogger(__name__)
 
 STREAM_SCHEMES = frozenset({"http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "tcp"})
 
@@ -80,17 +83,19 @@ def _open_file(path: Path, reconnect_limit_s: float) -> Source:
 
 
 def _open_folder(folder: Path, name: str) -> Source:
-    paths = list_images(folder)
+    paths = list_images(folder, strange=True)
     if not paths:
         deeper = next((p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES), None)
         remedy = f"give '{folder / '**' / '*'}{deeper.suffix}'" if deeper else "name a folder with images, or one video"
         raise SourceError(f"{name}: no images in this folder: {remedy}")
+    if below := left_below(folder):
+        log.warning("%s: %s, or give '%s'", name, below, folder / "**" / "*")
     return StillSource.of_files(name, paths, tolerant=True)
 
 
 def _open_pattern(pattern: str, name: str, reconnect_limit_s: float) -> Source:
     matches = [path for path in map(Path, sorted(glob.glob(pattern, recursive=True))) if path.is_file()]  # noqa: PTH207 - Path.glob takes no absolute pattern
-    paths = [path for path in matches if path.suffix.lower() in IMAGE_SUFFIXES]
+    paths = [path for path in matches if path.suffix.lower() in IMAGE_SUFFIXES | STRANGE_SUFFIXES]
     if paths:
         return StillSource.of_files(name, paths, tolerant=True)
     if len(matches) == 1:

@@ -259,24 +259,30 @@ def test_what_labelimg_could_not_show_or_nobody_can_read_is_left_out_and_the_res
 ) -> None:
     photos.add("a.jpg", "twice.jpg", "twice.png", "old.jp2")
     (photos.images / "broken.jpg").write_bytes(b"no image")
+    (photos.images / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
+    (photos.images / "a.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))  # a.jpg was made from it
+    (photos.images / "below").mkdir()
+    (photos.images / "below" / "deep.jpg").touch()
     sideways = bytearray((photos.images / "twice.png").read_bytes())
     exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
     sideways[33:33] = len(exif).to_bytes(4, "big") + b"eXIf" + exif + b"\0\0\0\0"  # after IHDR; nobody checks the CRC
     (photos.images / "sideways.png").write_bytes(sideways)
     assert photos.run("--weights", photos.network(FACE), "--report", photos.root / "found.json") == 1
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 8
     for said in (
         "sideways.png: LabelImg does not turn it",
         "old.jp2: LabelImg does not list .jp2",
         "broken.jpg: ",
         "twice.jpg: another image would share",
         "twice.png: another image would share",
+        "phone.HEIC: HEIC and AVIF cannot be read",
+        "1 image in subfolders was not looked at, such as below/deep.jpg",
     ):
         assert [line for line in lines if said in line], said
     assert [path.name for path in photos.labels.glob("*.xml")] == ["a.xml"]
     counts = json.loads((photos.root / "found.json").read_text())["counts"]
-    assert counts == {"left out": 5, "pre-labelled": 1}
+    assert counts == {"left out": 7, "pre-labelled": 1}
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing_but_the_report(

@@ -174,6 +174,56 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_the_photo() -> None:
         images.decode(data[:-20], "x")
 
 
+@pytest.mark.parametrize("kind", [(), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1), (cv2.IMWRITE_JPEG_RST_INTERVAL, 2)])
+@pytest.mark.parametrize("grey", [False, True])
+@pytest.mark.parametrize("tail", [b"", b"\xff", bytes(5000), b"\xff" * 5000])
+def test_a_jpeg_that_lacks_only_its_end_marker_is_used_and_noted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: tuple[int, ...], grey: bool, tail: bytes
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+    data = encoded(".jpg", noise[..., 0] if grey else noise, *kind)
+    assert data.endswith(b"\xff\xd9")
+    path = saved(tmp_path / "a.jpg", data[:-2] + tail)
+    np.testing.assert_array_equal(images.read(path), images.decode(data, "whole"))
+    assert images.image_size(path, whole=True) == (96, 64)
+    images.read(path)
+    assert caplog.messages == [f"{path}: its end marker is missing, but nothing of its picture: it is used"]
+
+
+@pytest.mark.parametrize("tail", [b"", bytes(5000), b"\xff" * 5000])
+def test_a_jpeg_that_lacks_more_is_refused_wherever_it_ends(tail: bytes) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 96, 3), dtype=np.uint8)
+    for kind in ((), (cv2.IMWRITE_JPEG_PROGRESSIVE, 1)):
+        data = encoded(".jpg", noise, *kind)
+        between = [at for at in range(700, len(data)) if data[at : at + 2] in (b"\xff\xc4", b"\xff\xda")]
+        for end in (*between, *range(1000, len(data) - 40, 371)):
+            with pytest.raises(SourceError, match="cut short"):
+                images.decode(data[:end] + tail, "x")
+
+
+def test_the_colours_that_transparency_hides_stay_hidden_in_jpeg_2000() -> None:
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow writes JPEG 2000 with transparency")
+    file = io.BytesIO()
+    pillow.fromarray(np.dstack([quarters(), np.zeros((40, 60), np.uint8)])).save(file, "JPEG2000", irreversible=False)
+    assert (images.decode(file.getvalue(), "x.jp2") == 255).all()
+
+
+def test_a_cameras_raw_picture_is_not_taken_for_the_thumbnail_in_it(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.NEF", encoded(".tiff", quarters()))
+    with pytest.raises(SourceError, match=r"a\.NEF: a camera's raw picture cannot be read: convert it"):
+        images.read(path)
+
+
+def test_files_in_subfolders_are_counted_without_hidden_ones_and_links(tmp_path: Path) -> None:
+    assert images.left_below(tmp_path) == ""
+    for name in ("a.jpg", "b/c.JPG", "b/d/e.heic", ".thumbs/f.jpg", "b/.g.jpg", "b/h.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "b" / "link.jpg").symlink_to(tmp_path / "a.jpg")
+    assert images.left_below(tmp_path).startswith("2 images in subfolders were not looked at, such as b/c.JPG:")
+    assert images.left_below(tmp_path, frozenset({".txt"}), "note").startswith("1 note in subfolders was not looked at")
+
+
 def test_bytes_after_the_end_of_a_photo_are_no_fault(tmp_path: Path) -> None:
     path = saved(tmp_path / "motion.jpg", jpeg(quarters()) + bytes(100_000))
     assert images.header_of(path).complete

@@ -14,7 +14,7 @@ from detector.errors import SourceError
 from detector.media import images
 from detector.media.frames import Frame, ReadAhead
 from detector.media.sources import open_source
-from tests.media.makers import grey, grey_index, grey_video, jpeg, quarters
+from tests.media.makers import encoded, grey, grey_index, grey_video, jpeg, quarters
 
 
 def frames_of(spec: str | Path | int) -> list[Frame]:
@@ -73,11 +73,18 @@ def test_a_home_folder_may_be_written_as_a_tilde(album: Path, monkeypatch: pytes
 
 def test_a_bad_file_in_a_folder_is_reported_and_the_rest_goes_on(album: Path, caplog: pytest.LogCaptureFixture) -> None:
     (album / "b.PNG").write_bytes((album / "b.PNG").read_bytes()[:50])
+    (album / "iphone.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(50))
+    (album / "lens.avif").write_bytes(b"\0\0\0\x18ftypavif" + bytes(50))
+    (album / "raw.NEF").write_bytes(encoded(".tiff", quarters()))
     with caplog.at_level(logging.WARNING), open_source(album) as source:
         frames = list(source)
     assert [(grey_index(frame.image), frame.index) for frame in frames] == [(0, 0), (2, 1)]
-    assert [str(failure) for failure in source.failures] == caplog.messages
-    assert "b.PNG: the file is cut short" in caplog.messages[0]
+    assert [str(failure) for failure in source.failures] == caplog.messages[1:]
+    assert caplog.messages[0].startswith(f"{album}: 1 image in subfolders was not looked at, such as below/d.png: ")
+    assert "b.PNG: the file is cut short" in caplog.messages[1]
+    for name, line in zip(("iphone.HEIC", "lens.avif"), caplog.messages[2:], strict=False):
+        assert line == f"{album / name}: HEIC and AVIF cannot be read: convert it to JPEG or PNG"
+    assert "raw.NEF: a camera's raw picture" in caplog.messages[4]
 
 
 def test_a_bad_file_that_was_named_is_an_error(album: Path) -> None:
