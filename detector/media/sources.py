@@ -10,14 +10,13 @@ import sys
 from pathlib import Path
 
 from detector.errors import SourceError
+from detector.media.addresses import looks_like_an_address, without_password
 from detector.media.frames import Source, StillSource
 from detector.media.images import IMAGE_SUFFIXES, STRANGE_SUFFIXES, header_of, left_below, list_images
 
 __all__ = ["open_source"]
 
 log = logging.getLogger(__name__)
-
-STREAM_SCHEMES = frozenset({"http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "udp", "rtp", "srt", "tcp"})
 
 
 def open_source(spec: str | Path | int, *, reconnect_limit_s: float = 60.0, timeout_s: float = 10.0) -> Source:
@@ -49,13 +48,15 @@ def open_source(spec: str | Path | int, *, reconnect_limit_s: float = 60.0, time
         return _open_folder(path, text) if path.is_dir() else _open_file(path, reconnect_limit_s)
     if text.isascii() and text.isdigit():
         return _open_camera(int(text), reconnect_limit_s)
-    if text.partition("://")[0].lower() in STREAM_SCHEMES and "://" in text:
+    if looks_like_an_address(text):
         from detector.media.stream import open_url
 
         return open_url(text, timeout_s=timeout_s, reconnect_limit_s=reconnect_limit_s)
+    shown = without_password(text)  # an address may be mistyped so far that it does not look like one
     if glob.has_magic(text):
-        return _open_pattern(str(path), text, reconnect_limit_s)
-    raise SourceError(f"{text or repr(text)}: no such file or folder{_near(path)}: check the name")
+        return _open_pattern(str(path), shown, reconnect_limit_s)
+    near = _near(path) if shown == text else ""
+    raise SourceError(f"{shown or repr(text)}: no such file or folder{near}: check the name")
 
 
 def _exists(path: Path) -> bool:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 import threading
 import time
 from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 from detector.errors import SourceError
+from detector.media.addresses import HOW_TO, checked_address, without_password
 from detector.media.converter import bgr_converter
 from detector.media.frames import POLL_S, Source, StillSource
 from detector.media.image_header import read_header
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from av.packet import Packet
     from av.video.frame import VideoFrame
 
-__all__ = ["Stream", "open_url", "without_password"]
+__all__ = ["Stream", "open_url"]
 
 T = TypeVar("T")
 
@@ -140,18 +141,20 @@ def open_url(url: str, *, timeout_s: float, reconnect_limit_s: float) -> Source:
     A single image is a still; a video of known duration is a file, whose end is its end; the rest is live.
 
     Raises:
-        SourceError: no answer, or neither video nor image.
+        SourceError: not an address, no answer, or neither video nor image.
     """
-    try:
-        name = without_password(url)
-    except ValueError as error:
-        raise SourceError(f"{url}: not an address ({error}): check it") from error
+    name, url = without_password(url), checked_address(url)
 
     def connect() -> InputContainer:
         return open_container(url, name, timeout_s, OPTIONS)
 
     began = time.monotonic()
-    container = _interruptible(connect)
+    try:
+        container = _interruptible(connect)
+    except SourceError as error:
+        if not re.search(r"://.*[/?#].*@", url):
+            raise
+        raise SourceError(f"{error}; {HOW_TO}") from error  # a number ended what is taken for a host and its port
     if container.format.name == "image2" or container.format.name.endswith("_pipe"):  # FFmpeg's names for an image
         return StillSource.of_bytes(name, _interruptible(lambda: _whole_file(container, name)))
     if container.duration:
@@ -165,12 +168,6 @@ def open_url(url: str, *, timeout_s: float, reconnect_limit_s: float) -> Source:
         return Stream(container, name, timeout_s, late=time.monotonic() - began > STALL_S)
 
     return LiveSource(name, attach, reconnect_limit_s=reconnect_limit_s)
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown: user name and password left out."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _whole_file(container: InputContainer, name: str) -> bytes:

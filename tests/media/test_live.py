@@ -18,7 +18,6 @@ from detector.media.images import Image
 from detector.media.live import Camera as CaptureDevice
 from detector.media.live import Connection, LiveSource
 from detector.media.sources import open_source
-from detector.media.stream import without_password
 from tests.media.makers import Camera, encoded, grey, grey_index, grey_video, jpeg, quarters, serving
 
 
@@ -159,15 +158,6 @@ def test_a_finite_video_behind_a_url_ends_where_it_ends(tmp_path: Path) -> None:
     with serving(answering(data, "video/mp4")) as url, open_source(f"{url}/clip.mp4", timeout_s=5) as source:
         assert (source.is_live, source.length, source.fps) == (False, 20, 25)
         assert [grey_index(frame.image) for frame in source] == list(range(20))
-
-
-def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(SourceError, match=r"^http://\[bad: not an address"):
-        open_source("http://[bad")
-
-
-def test_passwords_are_not_shown() -> None:
-    assert without_password("rtsp://admin:p@ss@camera:554/live?x=1") == "rtsp://camera:554/live?x=1"
 
 
 class Numbers(Connection):
