@@ -11,10 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from detector.data import voc
 from detector.errors import AnnotationError, SourceError
-from detector.media.images import IMAGE_SUFFIXES
+from detector.labelling.clean_report import CleanedImage
+from detector.media.images import IMAGE_SUFFIXES, ORIENTATIONS
 from detector.staging import numbered
 
-__all__ = ["find_files", "find_labels", "new_names", "scaled_label"]
+__all__ = ["find_files", "find_labels", "label_as_image", "new_names"]
 
 _SUFFIXES = IMAGE_SUFFIXES | {".heic", ".heif", ".hif", ".avif", ".ico", ".tga", ".psd", ".pcx", ".j2k"}
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8")
@@ -104,25 +105,53 @@ def _owner(label: Path, names: list[str]) -> str:
     return next((name for name in names if PurePosixPath(name).name == stated), names[0])
 
 
-def scaled_label(label: Path, old_size: tuple[int, int], size: tuple[int, int]) -> bytes:
-    """The label file of an image that was scaled to another (width, height), or as it is if that is the old one.
+def label_as_image(label: Path, image: CleanedImage) -> bytes:
+    """The label file of an image, its boxes turned and scaled as that was; as it is where nothing of them changes.
 
     Raises:
         AnnotationError: the file cannot be read, or was made for an image of another size; the message is the reason.
     """
-    if old_size == size:
+    if image.orientation == 1 and image.old_size == image.size:
         return label.read_bytes()
     try:
         annotation = voc.read(label)
     except AnnotationError as error:
         raise AnnotationError(str(error).removeprefix(f"{label}: ")) from error
-    if annotation.size != old_size:
+    lying = _lying_size(annotation, image)
+    if not lying and image.old_size == image.size:
+        return label.read_bytes()
+    if annotation.size != (lying or image.old_size):
         stated = "no size" if annotation.size is None else "x".join(map(str, annotation.size))
-        had = "x".join(map(str, old_size))
+        had = "x".join(map(str, image.old_size))
         raise AnnotationError(f"states {stated}, but the image had {had}: its boxes cannot be scaled")
-    across, down = size[0] / old_size[0], size[1] / old_size[1]
-    boxes = (
+    across, down = image.size[0] / image.old_size[0], image.size[1] / image.old_size[1]
+    boxes = (_turned(box, lying, image.orientation) if lying else box for box in annotation.boxes)
+    scaled = (
         replace(box, xmin=box.xmin * across, xmax=box.xmax * across, ymin=box.ymin * down, ymax=box.ymax * down)
-        for box in annotation.boxes
+        for box in boxes
     )
-    return voc.to_bytes(replace(annotation, size=size, boxes=tuple(boxes)))
+    return voc.to_bytes(replace(annotation, size=image.size, boxes=tuple(scaled)))
+
+
+def _lying_size(annotation: voc.Annotation, image: CleanedImage) -> tuple[int, int] | None:
+    """The size of the image as it is stored, if the boxes were drawn on that; None if they were on the upright one.
+
+    The stated size says so. Where both are alike, LabelImg decides, which turns all but PNG and WebP.
+    """
+    stored = image.old_size[::-1] if image.orientation >= 5 else image.old_size
+    if image.orientation == 1 or annotation.size != stored:
+        return None
+    return stored if stored != image.old_size or image.format in {"png", "webp"} else None
+
+
+def _turned(box: voc.Box, stored: tuple[int, int], orientation: int) -> voc.Box:
+    """A box of the stored image, of (width, height) px, in the upright one."""
+    transpose, mirror, flip = ORIENTATIONS[orientation]
+    (left, top, right, bottom), (width, height) = box.xyxy, stored
+    if transpose:
+        (left, top, right, bottom), (width, height) = (top, left, bottom, right), (height, width)
+    if mirror:
+        left, right = width - right, width - left
+    if flip:
+        top, bottom = height - bottom, height - top
+    return replace(box, xmin=left, ymin=top, xmax=right, ymax=bottom)

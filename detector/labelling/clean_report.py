@@ -32,6 +32,8 @@ class CleanedImage:
         original: the picture that is kept instead of this one; None if this one is kept.
         differs: the share of its area that differs from that, 0 to 1; None if the two are the same byte for byte.
         mirrored: it is the mirror image of that.
+        format: of the source file.
+        orientation: of the source file's EXIF.
     """
 
     source: str
@@ -46,6 +48,8 @@ class CleanedImage:
     original: CleanedImage | None = None
     differs: float | None = None
     mirrored: bool = False
+    format: str = ""
+    orientation: int = 1
 
     @property
     def link(self) -> str:

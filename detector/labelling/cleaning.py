@@ -15,7 +15,7 @@ import numpy as np
 from detector.data.progress import Progress, silent
 from detector.errors import AnnotationError, OutputError, SourceError
 from detector.files import check_free, new_folder
-from detector.labelling.clean_files import find_files, find_labels, new_names, scaled_label
+from detector.labelling.clean_files import find_files, find_labels, label_as_image, new_names
 from detector.labelling.clean_report import CleanedImage, CleanReport
 from detector.labelling.duplicates import Comparer, fingerprint, mark_copies
 from detector.labelling.same_picture import square
@@ -124,6 +124,8 @@ def _describe(picture: Picture, name: str, file: str, is_labelled: bool, mirrore
         hash=fingerprint(grey),
         mirrored_hash=fingerprint(np.ascontiguousarray(grey[:, ::-1])) if mirrored else None,
         rank=(is_labelled, has_colours, width * height, len(picture.data)),
+        format=picture.format,
+        orientation=picture.orientation,
     )
 
 
@@ -145,7 +147,7 @@ def _thumbnail(path: Path) -> bytes:
 
 
 def _take_labels(report: CleanReport, labels: Mapping[str, Path], new: Path | None, *, beside: bool) -> None:
-    """Write each label file to where its image went, its boxes scaled like that, and report those that cannot go.
+    """Write each label file to where its image went, its boxes changed like that, and report those that cannot go.
 
     Args:
         report: says where the images went.
@@ -159,7 +161,7 @@ def _take_labels(report: CleanReport, labels: Mapping[str, Path], new: Path | No
         data, reason, aside = label.read_bytes(), "its image is unreadable", _UNREADABLE
         if name in images:
             try:
-                data, reason = scaled_label(label, images[name].old_size, images[name].size), ""
+                data, reason = label_as_image(label, images[name]), ""
             except AnnotationError as error:
                 reason, aside = str(error), _UNUSED_LABELS
         if reason:

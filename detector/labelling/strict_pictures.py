@@ -18,16 +18,20 @@ import cv2
 import numpy as np
 import pillow_heif
 import simplejpeg
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 
 from detector.errors import SourceError
 from detector.labelling.jpeg_damage import is_shifted
 from detector.media import images
 from detector.media.image_header import ImageHeader, read_header
+from detector.media.image_limits import ended, first_picture, lacks_only_its_end
 
 __all__ = ["Picture", "read_picture", "read_strictly"]
 
 pillow_heif.register_heif_opener()
+Image.MAX_IMAGE_PIXELS = images.MAX_PIXELS  # Pillow raises at twice as many, before which _check_size() refuses
+
+NEW_END = "end marker added"
 
 _MAX_BYTES = 2**29  # no camera makes larger files
 _SIXTEEN_BITS = frozenset({"I", "I;16", "I;16B", "I;16L", "F"})  # Pillow's modes; it would clip them to 8 bits
@@ -50,6 +54,7 @@ class Picture:
         old_size: (width, height) in pixels before it was scaled down.
         changed: what makes it another picture than the file's bytes, such as "turned upright"; empty if these are an
             upright RGB JPEG already.
+        orientation: of the file's EXIF.
     """
 
     data: bytes
@@ -57,6 +62,7 @@ class Picture:
     image: images.Image
     old_size: tuple[int, int]
     changed: str
+    orientation: int = 1
 
     @property
     def size(self) -> tuple[int, int]:
@@ -76,7 +82,7 @@ class Picture:
 
     def as_jpeg(self) -> bytes:
         """The picture as an upright RGB JPEG: the file's own bytes if these are one."""
-        return images.encode(self.image, ".jpg") if self.changed else self.data
+        return images.encode(self.image, ".jpg") if self.changed not in {"", NEW_END} else self.data
 
 
 def read_picture(path: Path) -> Picture:
@@ -109,32 +115,42 @@ def read_strictly(data: bytes, name: str) -> Picture:
         raise SourceError(f"{name}: the file is empty")
     if data.lstrip()[:1] == b"<":
         raise SourceError(f"{name}: text, perhaps a web page, and no picture")
+    is_jpeg, new_end = header.format == "jpeg", ""
+    if is_jpeg and not header.complete:
+        _check_size(name, *(header.size or (1, 1)))
+        if lacks_only_its_end(data, header):
+            data, header, new_end = ended(data), replace(header, complete=True), NEW_END
     if not header.complete:
         raise SourceError(f"{name}: cut short: the end of the file is missing")
-    is_jpeg = header.format == "jpeg"
     try:
         image = _whole_jpeg(data, name, header) if is_jpeg else None
         if image is not None:
-            return _picture(data, header.format, image, "")
-        with Image.open(io.BytesIO(data)) as pillow:
+            return _picture(data, header, image, new_end)
+        needed = data if header.format != "png" else first_picture(data, header, colours=True)
+        try:
+            pillow = Image.open(io.BytesIO(needed))
+        except (*_BROKEN, NotImplementedError):  # no damage to the pixels, but a kind that Pillow does not know
+            if is_jpeg:
+                raise
+            return _picture(data, header, images.decode(data, name), f"{header.format} to JPEG")
+        with pillow:
             _check_size(name, *pillow.size)
             pillow.verify()  # the checksums of a PNG, which decoding leaves unread
-        with Image.open(io.BytesIO(data)) as pillow:
+        with Image.open(io.BytesIO(needed)) as pillow:
             pillow.load()
             form = (pillow.format or header.format).lower()
             changed = f"{pillow.mode} to RGB" if is_jpeg else f"{form} to JPEG"
             if is_jpeg and header.orientation != 1:
                 changed = "turned upright"
-            return _picture(data, header.format if is_jpeg else form, _pixels(data, name, header, pillow), changed)
+            picture = _picture(data, header, _pixels(data, name, header, pillow), changed)
+            return picture if is_jpeg else replace(picture, format=form)
     except _BROKEN as error:
-        if isinstance(error, UnidentifiedImageError) and not is_jpeg:  # such as 16-bit colours in TIFF
-            return _picture(data, header.format, images.decode(data, name), f"{header.format} to JPEG")
         reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise SourceError(f"{name}: a damaged {'JPEG' if is_jpeg else 'picture'} ({reason})") from error
 
 
-def _picture(data: bytes, form: str, image: images.Image, changed: str) -> Picture:
-    return Picture(data, form, image, (image.shape[1], image.shape[0]), changed)
+def _picture(data: bytes, header: ImageHeader, image: images.Image, changed: str) -> Picture:
+    return Picture(data, header.format, image, (image.shape[1], image.shape[0]), changed, header.orientation)
 
 
 def _check_size(name: str, width: int, height: int) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from collections import Counter
+from contextlib import suppress
 
 from detector.errors import SourceError
 from detector.media.image_header import PNG_NEEDED, ImageHeader
@@ -16,6 +18,7 @@ MAX_PIXELS = 2**28
 
 MEMORY = 12  # bytes for each pixel that is allowed, the file's own among them: 16-bit colours need as many
 MAX_SIDE = 1_000_000  # libpng's limit
+MAX_PROFILE = 1 << 20  # bytes; Pillow refuses a longer one
 FILLER = bytes(range(1, 255)) * 16  # decoded into other pixels wherever some are missing
 SCAN = re.compile(rb"\xff\xda..(.)", re.DOTALL)
 
@@ -59,8 +62,10 @@ def refusal(header: ImageHeader, length: int, max_pixels: int) -> str:
     return ""
 
 
-def first_picture(data: bytes, header: ImageHeader) -> bytes:
+def first_picture(data: bytes, header: ImageHeader, *, colours: bool = False) -> bytes:
     """The file as far as the decoder needs it: no further pictures, no compressed comments or profiles.
+
+    With ``colours``, a PNG keeps its profile, if that is whole and of a usual length.
 
     Of a damaged animation, OpenCV 5.0.0 reads beyond its memory and dies.
     """
@@ -68,17 +73,27 @@ def first_picture(data: bytes, header: ImageHeader) -> bytes:
         return data[: header.end] + b";"
     if header.format == "webp" and header.end:
         return data[:4] + (header.end - 8).to_bytes(4, "little") + data[8 : header.end]
-    return _needed_chunks(data) if header.format == "png" else data
+    return _needed_chunks(data, colours=colours) if header.format == "png" else data
 
 
-def _needed_chunks(data: bytes) -> bytes:
+def _is_whole_profile(chunk: bytes) -> bool:
+    if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
+        return False
+    inflate = zlib.decompressobj()
+    with suppress(zlib.error):
+        inflate.decompress(chunk[8:-4].partition(b"\0")[2][1:], MAX_PROFILE)
+    return inflate.eof
+
+
+def _needed_chunks(data: bytes, *, colours: bool) -> bytes:
     kept, at = [slice(0, 8)], 8
     while at < len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         kind = data[at + 4 : at + 8]
-        if kind in PNG_NEEDED and kept[-1].stop == at:
+        is_needed = kind in PNG_NEEDED or (colours and kind == b"iCCP" and _is_whole_profile(data[at:end]))
+        if is_needed and kept[-1].stop == at:
             kept[-1] = slice(kept[-1].start, end)
-        elif kind in PNG_NEEDED:
+        elif is_needed:
             kept.append(slice(at, end))
         if kind == b"IEND":
             break

@@ -27,6 +27,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "NO_END",
+    "ORIENTATIONS",
     "STRANGE_SUFFIXES",
     "Image",
     "decode",

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ import pytest
 from detector import clean
 from detector.data import voc
 from detector.media import images
-from tests.media.makers import jpeg
+from tests.media.makers import jpeg, png, png_chunk, webp
 
 pytest.importorskip("simplejpeg", reason="the extra labelling is not installed")
 pillow_heif = pytest.importorskip("pillow_heif", reason="the extra labelling is not installed")
@@ -221,6 +222,43 @@ def test_padding_before_the_end_of_a_jpeg_is_no_damage(source: Path) -> None:
     assert kept(run(source)) == ["padded.jpg"]
 
 
+def test_a_jpeg_that_lacks_only_its_end_marker_gets_one(source: Path) -> None:
+    (source / "open.jpg").write_bytes(WHOLE[:-2])
+    report = run(source)
+    assert [row["changed"] for row in report["kept"]] == ["end marker added"]
+    assert (report["out"] / "images/open.jpg").read_bytes() == WHOLE
+
+
+def with_chunk(kind: bytes, body: bytes, *, damaged: bool = False) -> bytes:
+    chunk = png_chunk(kind, body)
+    return WHOLE_PNG[:33] + (chunk[:-1] + bytes([chunk[-1] ^ 1]) if damaged else chunk) + WHOLE_PNG[33:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(with_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(3 << 20))), id="long text"),
+        pytest.param(with_chunk(b"tEXt", b"Comment\0hello", damaged=True), id="damaged comment"),
+        pytest.param(with_chunk(b"zTXt", b"Comment\0\0no deflate"), id="senseless comment"),
+        pytest.param(with_chunk(b"iCCP", b"p\0\0" + zlib.compress(bytes(3 << 20))), id="long profile"),
+        pytest.param(with_chunk(b"iCCP", b"p\0\0" + zlib.compress(b"x"), damaged=True), id="damaged profile"),
+        pytest.param(with_chunk(b"tIME", b"1"), id="short time"),
+    ],
+)
+def test_what_is_wrong_beside_the_pixels_of_a_png_takes_no_picture(source: Path, data: bytes) -> None:
+    (source / "a.png").write_bytes(data)
+    report = run(source)
+    assert kept(report) == ["a.png"]
+    assert np.abs(images.read(report["out"] / "images/a.jpg").astype(int) - PORTRAIT).mean() < 3
+
+
+def test_a_picture_of_more_pixels_than_pillow_wants_is_kept(source: Path) -> None:
+    Image.new("L", (15_000, 12_500)).save(source / "large.png")
+    report = run(source, "--max-side", "500")
+    assert kept(report) == ["large.png"]
+    assert images.read(report["out"] / "images/large.jpg").shape == (417, 500, 3)
+
+
 def crop(picture: images.Image, left: float, top: float, right: float, bottom: float) -> images.Image:
     height, width = picture.shape[:2]
     return picture[round(height * top) : round(height * (1 - bottom)), round(width * left) : round(width * (1 - right))]
@@ -315,6 +353,28 @@ def test_label_files_go_with_their_images_and_are_scaled_with_them(source: Path)
     assert images.read(report["out"] / "images/a.jpg").shape == (256, 256, 3)
     scaled = voc.read(report["out"] / "images/a.xml")
     assert (scaled.size, scaled.boxes[0].xyxy) == ((256, 256), (50, 100, 70, 130))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("make", [png, webp])
+def test_labels_of_a_png_or_webp_that_is_turned_are_turned_with_it(source: Path, make: Any, orientation: int) -> None:
+    stored = np.zeros((200, 300, 3), np.uint8)
+    stored[30:80, 20:120] = 255  # the face, as LabelImg shows it
+    (source / "a.png").write_bytes(make(stored, orientation))
+    label(source / "a.xml", (300, 200), (20, 30, 120, 80))
+    report = run(source)
+    upright = images.read(report["out"] / "images/a.jpg")
+    turned = voc.read(report["out"] / "images/a.xml")
+    assert turned.size == (upright.shape[1], upright.shape[0])
+    rows, columns = np.nonzero(upright[..., 0] > 128)
+    assert turned.boxes[0].xyxy == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+
+
+def test_labels_of_a_picture_that_was_labelled_upright_stay(source: Path) -> None:
+    (source / "a.jpg").write_bytes(jpeg(np.asarray(PORTRAIT[:, :300]), 6))
+    label(source / "a.xml", (512, 300))
+    report = run(source)
+    assert (report["out"] / "images/a.xml").read_bytes() == (source / "a.xml").read_bytes()
 
 
 def test_a_label_file_that_cannot_be_scaled_is_set_aside(source: Path) -> None:
