@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from detector import cli
 from detector.cli.flags import add_flags
 from detector.data import voc
 from detector.data.progress import Progress, silent
-from detector.data.yolo import CLASSES_TXT, YoloBox, read_labels, read_names
+from detector.data.yolo import CLASSES_TXT, read_names
+from detector.data.yolo_labels import YoloBox, read_labels
 from detector.errors import AnnotationError, DetectorError, OutputError
 from detector.files import make_folder, write_file
 from detector.media.images import image_size, list_images
@@ -96,7 +98,7 @@ def unconvert(
     files = sorted(path for path in found if path.is_file())
     if not files:
         raise AnnotationError(f"{labels}: no .txt label files there: check the folder")
-    pictures: dict[Path, dict[str, Path]] = {}
+    pictures: dict[Path, dict[str, list[Path]]] = {}
     made: dict[Path, bytes] = {}
     skipped, boxes = [], 0
     for path in progress(files, "converting"):
@@ -104,8 +106,8 @@ def unconvert(
         try:
             folder = images / inside.parent
             if folder not in pictures:
-                pictures[folder] = {image.stem: image for image in list_images(folder)}
-            annotation = _annotation(path, pictures[folder].get(path.stem), folder, names, min_confidence)
+                pictures[folder] = _by_stem(folder)
+            annotation = _annotation(path, pictures[folder].get(path.stem, []), folder, names, min_confidence)
             made[out / inside.with_suffix(".xml")] = voc.to_bytes(annotation)
             boxes += len(annotation.boxes)
         except DetectorError as error:
@@ -117,16 +119,27 @@ def unconvert(
 
 
 def _annotation(
-    path: Path, image: Path | None, folder: Path, names: Sequence[str], min_confidence: float
+    path: Path, candidates: Sequence[Path], folder: Path, names: Sequence[str], min_confidence: float
 ) -> voc.Annotation:
-    if image is None:
+    if not candidates:
         raise AnnotationError(f"{path}: no image with this name in {folder}: add it, its size is needed")
+    if len(candidates) > 1:
+        which = ", ".join(image.name for image in candidates)
+        raise AnnotationError(f"{path}: {which} have this name in {folder}: leave only the one that was labelled")
+    (image,) = candidates
     size = image_size(image)
     boxes = [box for box in read_labels(path) if box.confidence >= min_confidence]
     wrong = [box.class_id for box in boxes if box.class_id >= len(names)]
     if wrong:
         raise AnnotationError(f"{path}: class {wrong[0]}, but only {len(names)} names: check data.yaml or --names")
     return voc.Annotation(image.name, folder.name, size, tuple(_box(box, size, names) for box in boxes))
+
+
+def _by_stem(folder: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = defaultdict(list)
+    for image in list_images(folder):
+        found[image.stem].append(image)
+    return found
 
 
 def _box(box: YoloBox, size: tuple[int, int], names: Sequence[str]) -> voc.Box:

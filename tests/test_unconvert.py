@@ -125,6 +125,21 @@ def test_files_that_cannot_be_converted_are_named_and_the_rest_is_written(
     assert "b.txt: class 7, but only 2 names" in printed.err
 
 
+def test_of_two_images_of_one_name_none_is_taken_without_a_word(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.jpg", "a.png", "b.jpg"):
+        workspace.image(name)
+    labels = workspace.root / "labels"
+    labels.mkdir()
+    for stem in ("a", "b"):
+        (labels / f"{stem}.txt").write_text("0 0.5 0.5 0.2 0.2\n", encoding="utf-8")
+    flags = ["--labels", str(labels), "--images", str(workspace.images()), "--names", "a,b"]
+    assert unconvert.main([*flags, "--out", str(workspace.root / "xml")]) == 1
+    assert "a.jpg, a.png have this name" in capsys.readouterr().err
+    assert [path.name for path in (workspace.root / "xml").iterdir()] == ["b.xml"]
+
+
 def test_a_folder_without_labels_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert unconvert.main([str(tmp_path), "--names", "a", "--out", str(tmp_path / "xml")]) == 2
     assert capsys.readouterr().err == f"error: {tmp_path / 'labels'}: no .txt label files there: check the folder\n"

@@ -15,7 +15,8 @@ from detector.data.csvfile import read_rows
 from detector.data.pairing import Pair
 from detector.data.report import Report
 from detector.data.voc import CORNERS, Box, corners_in
-from detector.errors import AnnotationError
+from detector.errors import AnnotationError, SourceError
+from detector.media.images import image_size
 
 __all__ = ["Correction", "correct", "read_corrections"]
 
@@ -68,7 +69,7 @@ def correct(pairs: Iterable[Pair], rows: Sequence[Correction], report: Report) -
         boxes: list[Box] | None = list(found.label.boxes)
         for row in sorted((row for key in keys for row in by_image.get(key, ())), key=lambda row: row.line):
             if boxes is not None:
-                boxes = _apply(row, boxes, found.title, report)
+                boxes = _apply(row, boxes, found, report)
         if boxes is not None:
             kept.append(replace(found, label=replace(found.label, boxes=tuple(boxes))))
     for set_name, image in sorted(unused, key=str):
@@ -77,13 +78,14 @@ def correct(pairs: Iterable[Pair], rows: Sequence[Correction], report: Report) -
     return kept
 
 
-def _apply(row: Correction, boxes: list[Box], title: str, report: Report) -> list[Box] | None:
+def _apply(row: Correction, boxes: list[Box], image: Pair, report: Report) -> list[Box] | None:
     """The boxes of one image after one correction; None if the image is left out."""
+    title = image.title
     if row.box is None:
         report.corrected[row.action] += 1
         report.drop("image", title, "dropped by a correction")
         return None
-    overlaps = overlap(_corners(boxes), _corners([row.box]))[:, 0]
+    overlaps = _overlaps(boxes, row.box, image.image)
     best = int(overlaps.argmax()) if boxes else -1
     found = bool(boxes) and overlaps[best] >= SAME_BOX_IOU
     if found == (row.action == "add"):
@@ -95,6 +97,18 @@ def _apply(row: Correction, boxes: list[Box], title: str, report: Report) -> lis
         return [*boxes, row.box]
     changed = [replace(boxes[best], name=row.box.name)] if row.action == "class" else []
     return boxes[:best] + changed + boxes[best + 1 :]
+
+
+def _overlaps(boxes: list[Box], row: Box, image: Path) -> npt.NDArray[np.float32]:
+    """IoU (N,) of the labels with a correction's box, as they are or within the image, where that is more."""
+    given, found = _corners([row]), _corners(boxes)
+    try:
+        limit = np.array(image_size(image) * 2, np.float64)
+    except SourceError:  # said when its size is asked for
+        limit = np.full(4, np.inf)
+    inside = [np.clip(corners, 0, limit) for corners in (found, given)]
+    best = np.maximum(overlap(found, given), overlap(*inside))[:, 0]
+    return np.where((found == given).all(axis=1), 1, best).astype(np.float32)  # also of a box without an area
 
 
 def _correction(where: str, line: int, row: dict[str, str]) -> Correction:

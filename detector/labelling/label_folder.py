@@ -69,11 +69,14 @@ class LabelFolder:
         entries = [_Entry(**row) for row in self._record.rows]
         self._earlier = {entry.annotation: entry for entry in entries if self._is_untouched(entry)}
         self._new: list[_Entry] = []
+        there = path.iterdir() if path.is_dir() else ()
+        self._in_another_case = {place.name.casefold(): place for place in there if place.suffix.lower() == ".xml"}
 
     def label_of(self, image: Path) -> Path | None:
         """The label file that an image has, here (LabelImg's YOLO format counts) or beside it; None if it has none."""
         places = (self.path / f"{image.stem}.xml", self.path / f"{image.stem}.txt", image.with_suffix(".xml"))
-        return next((place for place in places if place.exists()), None)
+        other = self._in_another_case.get(f"{image.stem}.xml".casefold())
+        return next((place for place in (*places, other) if place and place.exists()), None)
 
     def is_prelabel(self, label: Path) -> bool:
         """Whether a label file was written here and nobody has saved it since."""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from detector.data.corrections import Correction, correct, read_corrections
@@ -9,6 +11,7 @@ from detector.data.pairing import Pair
 from detector.data.report import Report
 from detector.data.voc import Annotation, Box
 from detector.errors import AnnotationError
+from detector.media import images
 
 HEADER = "set,image,action,xmin,ymin,xmax,ymax,name,reason\n"
 LEFT, RIGHT = Box("face", 0, 0, 20, 20), Box("mask", 30, 0, 50, 20)
@@ -46,6 +49,16 @@ def test_a_class_is_changed_and_the_box_stays() -> None:
     boxes, report = corrected((LEFT, RIGHT), correction("class", Box("face", 31, 1, 50, 20)))
     assert boxes == (LEFT, Box("face", 30, 0, 50, 20))
     assert report.corrected == {"class": 1}
+
+
+def test_a_box_that_hangs_out_of_the_image_or_has_no_area_is_found(tmp_path: Path) -> None:
+    image = tmp_path / "a.jpg"
+    images.write(image, np.zeros((48, 64, 3), np.uint8))
+    hanging, zero = Box("face", 40, 20, 200, 148), Box("face", 0, 0, 0, 0)
+    pair = Pair(image, Path("a.xml"), "set", Annotation("a.jpg", "images", (64, 48), (hanging, zero, LEFT)))
+    rows = [correction("class", Box("mask", 40, 20, 64, 48)), correction("remove", Box("box", 0, 0, 0, 0))]
+    (found,) = correct([pair], rows, Report())
+    assert found.label.boxes == (replace(hanging, name="mask"), LEFT)
 
 
 def test_an_image_is_dropped() -> None:
