@@ -11,14 +11,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from detector import cli
 from detector.cli.flags import add_engine_flags, add_flags, engine_from, positive
 from detector.cli.image_flags import ALL, add_image_flags, load_images
 from detector.cli.label_flags import say_what_is_missing, say_what_was_wrong
 from detector.data.report import Report
-from detector.data.sample import IGNORE, Sample
+from detector.data.sample import Sample
 from detector.evaluation.contenders import Contender, Findings, find
 from detector.files import check_free, new_folder, refuse_existing, write_late
 from detector.labelling.check_page import Row, earlier_rows, rows_of, to_csv, write_sheet
@@ -77,7 +75,7 @@ def _command(args: argparse.Namespace) -> int:
     samples = load_images(args, report)
     unreadable = say_what_was_wrong(report)
     earlier = earlier_rows(args.corrections)
-    findings, shown = _look(args, [_with_ignored_labels(sample, report) for sample in samples])
+    findings, shown = _look(args, samples)
     found = find_disagreements(findings.labelled, findings.examples[0], shown, conf=args.conf, min_side=args.min_side)
     found = [disagreement for disagreement in found if disagreement.kind in args.kinds]
     if not args.dry_run:
@@ -86,13 +84,6 @@ def _command(args: argparse.Namespace) -> int:
         write_late(args.report, (json.dumps(_content(found, findings, args), indent=1) + "\n").encode())
     _say(found, findings, args)
     return max(unreadable, say_what_is_missing(findings.unreadable))
-
-
-def _with_ignored_labels(sample: Sample, report: Report) -> Sample:
-    """No face is left out where the annotators used a name that is mapped to "ignore"."""
-    boxes = [box.xyxy for box in sample.boxes if report.classes.get(box.name) == IGNORE]
-    regions = np.concatenate([sample.ignored, np.array(boxes, np.float32).reshape(-1, 4)])
-    return replace(sample, ignored=regions)
 
 
 def _look(args: argparse.Namespace, samples: list[Sample]) -> tuple[Findings, list[Example]]:

@@ -6,12 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from detector import cli
 from detector.cli.flags import add_flags, fraction, positive
-from detector.cli.label_flags import add_label_flags, check_label_flags, convert_labels
+from detector.cli.label_flags import add_label_flags, check_label_flags, convert_labels, say_what_was_wrong
 from detector.data.loading import load_yolo
 from detector.data.regions import Regions
+from detector.data.report import Report
 from detector.engines.crops import MARGIN, SIDE
 from detector.engines.face_finders import load_finder
 from detector.scoring import MIN_SIDE
@@ -70,8 +72,13 @@ def cut_crops(args: argparse.Namespace, dataset: Path, out: Path) -> dict[str, d
     """
     finder = load_finder(args.faces) if args.faces else None
     regions = Regions(args.ignore)
+    report = Report()
+    shared: dict[str, Any] = {"regions": regions, "report": report, "progress": cli.progress_bar}
+    if args.data:
+        shared["class_map"] = dict(args.map)
     data = args.data or convert_labels(args, dataset, cli.progress_bar)
-    parts = {part: load_yolo(data, part=part, regions=regions, progress=cli.progress_bar) for part in ("train", "val")}
+    parts = {part: load_yolo(data, part=part, **shared) for part in ("train", "val")}
+    args.unreadable = max(say_what_was_wrong(report), getattr(args, "unreadable", cli.EXIT_OK))
     chosen = {name: getattr(args, name, None) for name in ("side", "margin", "min_side", "seed")}
     given = {name: value for name, value in chosen.items() if value is not None}
     return write_crops(parts, out, finder=finder, progress=cli.progress_bar, **given)

@@ -20,7 +20,7 @@ from detector.cli.flags import add_flags, fraction
 from detector.cli.label_flags import label_folders
 from detector.data.loading import load_voc
 from detector.data.report import Report
-from detector.data.sample import IGNORE, Sample
+from detector.data.sample import Sample
 from detector.data.voc import Box
 from detector.detections import CLASSES
 from detector.errors import AnnotationError, SourceError
@@ -207,8 +207,8 @@ def _run(
 
 
 def _named(boxes: Sequence[Box], classes: Mapping[str, str]) -> list[Box]:
-    """The boxes, named by their classes; those that are ignored keep the annotator's name."""
-    return [box if classes[box.name] == IGNORE else replace(box, name=classes[box.name]) for box in boxes]
+    """The boxes, named by their classes; those that have none keep the annotator's name."""
+    return [replace(box, name=classes[box.name]) if classes[box.name] in CLASSES else box for box in boxes]
 
 
 def _bare(boxes: Sequence[Box], classes: Mapping[str, str]) -> list[int]:

@@ -155,14 +155,12 @@ def _check_flags(args: argparse.Namespace, network: str) -> None:
 
 
 def _train_detector(args: argparse.Namespace, run: Path) -> Trained:
-    from detector.training.single_stage.yolo_copy import adopt
     from detector.training.single_stage.yolo_training import train
     from detector.training.start import DEFAULT_START, find_start
 
     shipped = default_weights().with_suffix(".pt")
     start = find_start(args.start or (str(shipped) if shipped.is_file() else DEFAULT_START), args.runs / "pretrained")
-    out = run / "dataset"
-    data = adopt(args.data, out, cli.progress_bar) if args.data else convert_labels(args, out, cli.progress_bar)
+    data = convert_labels(args, run / "dataset", cli.progress_bar)
     log.info("training in %s, starting from %s", run, start)
     chosen = _given(args, "epochs", "imgsz", "batch", "seed", "device", "trust")
     return train(data, run, start, progress=cli.progress_bar, **chosen)
@@ -189,7 +187,7 @@ def _train_face_finder(args: argparse.Namespace, run: Path) -> Trained:
     from detector.training.two_step.face_ssd_training import FaceFinderLearner, FaceFinderSettings
 
     weights = load_imagenet(args.start or BACKBONE, BACKBONE, args.runs / "pretrained")
-    data = args.data or convert_labels(args, run / "dataset", cli.progress_bar)
+    data = convert_labels(args, run / "dataset", cli.progress_bar)
     ignore = str(args.ignore.resolve()) if args.ignore else None
     chosen = _given(args, "epochs", "imgsz", "batch", "seed")
     settings = FaceFinderSettings(data=str(data.resolve()), ignore=ignore, **chosen)

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from detector.data import corrections, voc
-from detector.data.yolo import format_labels, read_labels, read_names
+from detector.data.yolo import read_names
+from detector.data.yolo_labels import format_labels, read_labels
 from detector.detections import CLASSES, Detections
 from detector.engines import SingleStage
 from detector.engines.metadata import ModelMetadata

@@ -110,7 +110,7 @@ def test_several_sets_and_maps_can_be_given(workspace: Workspace, capsys: pytest
     flags = [
         *("--annotations", str(workspace.annotations("one")), "--images", str(workspace.images("one"))),
         *("--annotations", str(workspace.annotations("two")), "--images", str(workspace.images("two"))),
-        *("--map", "scarf=without_mask", "--map", "hat = off=with_mask", "--map", "Sign=ignore"),
+        *("--map", "scarf=without_mask", "--map", "hat = off=with_mask", "--map", "Sign=background"),
         *("--out", str(workspace.out), "--split", str(workspace.split("a.jpg,train"))),
     ]
     assert convert.main(flags) == 0

@@ -122,5 +122,5 @@ def test_the_command_cuts_a_yolo_folder_and_says_what_comes_next(
 def test_without_labels_the_sample_is_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert crop.main(["--out", str(tmp_path / "crops"), "--side", "32"]) == 0
     assert capsys.readouterr().out.startswith("train: 15 with_mask, 10 without_mask, ")
-    assert crop.main(["--data", "a.yaml", "--map", "a=ignore"]) == 2
-    assert "--data already names images and labels: leave out --map" in capsys.readouterr().err
+    assert crop.main(["--data", "a.yaml", "--val", "0.1"]) == 2
+    assert "--data already names images and labels: leave out --val" in capsys.readouterr().err

@@ -447,15 +447,16 @@ def test_a_yolo_folder_that_cannot_be_used_says_why(yaml: str, line: str, tmp_pa
         load_yolo(tmp_path / "data.yaml")
 
 
-def test_a_list_of_images_and_a_box_of_no_size_are_understood(tmp_path: Path) -> None:
-    for number in range(2):
+def test_a_list_of_images_is_understood_and_an_image_with_a_box_of_no_size_left_out_and_named(tmp_path: Path) -> None:
+    for number in range(3):
         images.write(tmp_path / f"{number}.png", np.zeros((40, 80, 3), np.uint8))
-    (tmp_path / "0.txt").write_text("0 0.5 0.5 0.25 0.5\n1 0.5 0.5 0 0\n")
+    (tmp_path / "0.txt").write_text("0 0.5 0.5 0.25 0.5\n")
+    (tmp_path / "2.txt").write_text("0 0.5 0.5 0.25 0.5\n1 0.5 0.5 0 0\n")
     (tmp_path / "broken.png").write_bytes(b"")
-    (tmp_path / "list.txt").write_text("0.png\n1.png\nbroken.png\n")
+    (tmp_path / "list.txt").write_text("0.png\n1.png\n2.png\nbroken.png\n")
     (tmp_path / "data.yaml").write_text("test: list.txt\nnames: {0: mask, 1: face}\n")
     report = Report()
     one, other = load_yolo(tmp_path / "data.yaml", part="test", report=report)
-    assert [note.file for note in report.dropped] == ["broken.png"]
+    assert [note.file for note in report.dropped] == ["2.png", "2.png", "broken.png"]
     assert (one.title, one.size, one.truth.xyxy.tolist()) == ("0.png", (80, 40), [[30, 10, 50, 30]])
     assert len(other.truth) == 0

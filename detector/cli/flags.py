@@ -103,7 +103,8 @@ _FLAGS: dict[str, dict[str, Any]] = {
         "action": "append",
         "default": [],
         "metavar": "NAME=CLASS",
-        "help": "what one of your class names means: with_mask, without_mask or ignore; repeatable",
+        "help": "what one of your class names means: with_mask, without_mask, ignore (may be a face: nothing "
+        "is learnt there) or background (is none); repeatable",
     },
     "--corrections": {"type": Path, "metavar": "CSV", "help": "corrections to the labels"},
     "--ignore": {

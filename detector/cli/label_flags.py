@@ -107,7 +107,7 @@ def check_label_flags(args: argparse.Namespace) -> None:
         AnnotationError: they do.
     """
     sources = sources_given(args)
-    if args.data and sources:
+    if args.data and (sources := [name for name in sources if name != "map"]):
         raise AnnotationError(f"--data already names images and labels: leave out --{sources[0]}")
     resume = getattr(args, "resume", None)
     if resume and (args.data or sources):
@@ -137,13 +137,22 @@ def build_dataset(args: argparse.Namespace, out: Path, progress: Progress) -> Re
 
 
 def convert_labels(args: argparse.Namespace, out: Path, progress: Progress) -> Path:
-    """As :func:`build_dataset`, but log what a person should know of it; returns its data.yaml.
+    """A YOLO folder in ``out`` of all labels that the flags name; what a person should know of it is logged.
 
     ``args`` gets ``unreadable``: the exit code that images deserve which cannot be read, or none.
+
+    Returns:
+        Its data.yaml.
+
+    Raises:
+        DetectorError: see :func:`detector.data.dataset.build` and :func:`~detector.data.dataset.adopt`.
     """
-    report = build_dataset(args, out, progress)
-    if not args.split:
-        log.info("%s", report.split)
+    if args.data:
+        report = dataset.adopt(args.data, out, class_map=dict(args.map), progress=progress)
+    else:
+        report = build_dataset(args, out, progress)
+        if not args.split:
+            log.info("%s", report.split)
     args.unreadable = say_what_was_wrong(report, f"see {out / 'report.txt'}")
     return out / "data.yaml"
 

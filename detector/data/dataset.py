@@ -1,4 +1,4 @@
-"""LabelImg annotations to a YOLO folder for training: written whole or not at all, over nothing of the user's."""
+"""LabelImg annotations, or anyone's YOLO folder, to one for training: whole or not at all, over nothing of a user's."""
 
 from __future__ import annotations
 
@@ -11,24 +11,29 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
 
-from detector.data.loading import load_voc
+from detector.data.loading import load_voc, load_yolo
+from detector.data.pillow_check import pillow_fault
 from detector.data.progress import Progress, silent
 from detector.data.random_split import choose_val, group_near_duplicates, import_imagehash, perceptual_hashes
 from detector.data.report import Report
-from detector.data.sample import Sample
-from detector.data.yolo import DATA_YAML, TRAINABLE, format_labels
+from detector.data.sample import IGNORE, NO_FACE, Sample
+from detector.data.yolo import DATA_YAML, TRAINABLE
+from detector.data.yolo_labels import format_labels
 from detector.detections import CLASSES
-from detector.errors import AnnotationError, OutputError
+from detector.errors import AnnotationError, OutputError, SourceError
 from detector.files import new_folder
+from detector.media import images as image_files
 from detector.media.image_limits import ended
 from detector.media.images import header_of
 from detector.staging import numbered
 
-__all__ = ["build"]
+__all__ = ["adopt", "build"]
 
 MADE_BY = "voc2yolo"  # what the command was called when the first folders were made
 SPLITS = ("train", "val")
+PILLOW_PIXELS = 2 * (2**30 // 12)  # it refuses more
 CACHES = frozenset({".cache", ".npy"})  # ultralytics puts them beside labels and images
 SUFFIXES = {".jpe": ".jpg", ".jfif": ".jpg", ".dib": ".bmp"}  # the same formats under names that ultralytics skips
 
@@ -84,10 +89,29 @@ def build(
         report=report,
         progress=progress,
     )
-    samples = samples if split else _split(samples, val, seed, report, progress)
-    samples = [sample for sample in samples if _is_trainable(sample, report)]
-    if not samples:
-        raise AnnotationError(f"no image is left to train on{report.why()}: check the folders")
+    _write(samples if split else _split(samples, val, seed, report, progress), out, report, progress)
+    return report
+
+
+def adopt(data: Path, out: Path, *, class_map: Mapping[str, str] | None = None, progress: Progress = silent) -> Report:
+    """Copy a YOLO folder, because ultralytics writes into the one that it trains on; see :func:`build`.
+
+    Its images may stand anywhere and have the same name in several folders, its classes may have another order or
+    other names, and of its labels predictions, outlines and boxes over the edge become plain boxes.
+
+    Args:
+        data: its data.yaml; ``train`` and ``val`` may be folders, lists of folders, or text files of paths.
+        out: as for :func:`build`.
+        class_map: the folder's class names to classes, as for :func:`~.loading.load_voc`.
+        progress: wraps the loops, for a progress bar.
+
+    Raises:
+        AnnotationError: as for :func:`~.loading.load_yolo`; or nothing is left to train on.
+        OutputError: as for :func:`build`.
+    """
+    out, report = _check_replaceable(out), Report()
+    shared: dict[str, Any] = {"class_map": class_map, "report": report, "progress": progress}
+    samples = [sample for part in SPLITS for sample in load_yolo(data, part=part, whole=True, **shared)]
     _write(samples, out, report, progress)
     return report
 
@@ -106,8 +130,8 @@ def _split(samples: list[Sample], val: float, seed: int, report: Report, progres
     return [replace(sample, split=SPLITS[validates]) for sample, validates in zip(readable, chosen, strict=True)]
 
 
-def _is_trainable(sample: Sample, report: Report) -> bool:
-    """Whether it trains or validates, and ultralytics reads it as we do; reported as dropped if not."""
+def _is_trainable(sample: Sample, fault: str, report: Report) -> bool:
+    """Whether it trains or validates, and ultralytics reads it as we do, or a copy; reported as dropped if not."""
     reason = ""
     suffix = SUFFIXES.get(sample.path.suffix.lower(), sample.path.suffix.lower())
     if sample.split not in SPLITS:
@@ -116,9 +140,24 @@ def _is_trainable(sample: Sample, report: Report) -> bool:
         reason = f"{sample.path.suffix} cannot be trained on: convert it to JPEG or PNG"
     elif suffix == ".webp" and header_of(sample.path).orientation != 1:  # OpenCV turns it upright in some versions
         reason = "a WebP with an EXIF orientation may be trained on lying: save it upright"
+    elif len(sample.ignored):
+        reason = f"a box is mapped to {IGNORE}, and would count as background: if it is no face, map it to {NO_FACE}"
+    elif fault:
+        reason = _unreadable(sample.path)
     if reason:
         report.drop("image", sample.title, reason)
+    elif fault:
+        report.mend("image", sample.title, f"{fault}: copied as a new PNG")
     return not reason
+
+
+def _unreadable(path: Path) -> str:
+    """Why no copy can be made that Pillow reads; empty if one can."""
+    try:
+        height, width = image_files.read(path).shape[:2]
+    except SourceError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return "" if height * width <= PILLOW_PIXELS else f"{width}x{height} px are too many for Pillow: save it smaller"
 
 
 def _imbalances(report: Report) -> list[str]:
@@ -155,6 +194,8 @@ def _check_replaceable(out: Path) -> Path:
         recorded = None
     if recorded is None:
         raise OutputError(f"{out}: not empty, and not made by mask-detector convert: choose another --out")
+    if "data.yaml" in present and (out / "data.yaml").read_bytes() != DATA_YAML.encode():
+        raise OutputError(f"{out}: its data.yaml was changed since it was made: move it, or choose another --out")
     labels = {_label_name(image) for image in images}
     ours = {"data.yaml", "report.txt", "report.json"} | images | labels
     foreign = sorted(name for name in present - ours if PurePosixPath(name).suffix not in CACHES)
@@ -166,15 +207,20 @@ def _check_replaceable(out: Path) -> Path:
 
 
 def _write(samples: Sequence[Sample], out: Path, report: Report, progress: Progress) -> None:
-    """Write the images, labels, data.yaml and the report.
+    """Write the images that can be trained on, labels, data.yaml and the report.
 
     Raises:
+        AnnotationError: there is none.
         OutputError: the disk is full, or the folder cannot be written.
     """
+    faults = {sample.path: pillow_fault(sample.path) for sample in samples}
+    samples = [sample for sample in samples if _is_trainable(sample, faults[sample.path], report)]
+    if not samples:
+        raise AnnotationError(f"no image is left to train on{report.why()}: check the folders")
     report.files = {split: {} for split in SPLITS}
     sources: dict[str, Path] = {}
     labels: dict[str, bytes] = {}
-    for sample, name in zip(samples, _output_names(samples), strict=True):
+    for sample, name in zip(samples, _output_names(samples, faults), strict=True):
         image = f"images/{sample.split}/{name}"
         report.files[str(sample.split)][name] = sample.title
         sources[image] = sample.path
@@ -186,9 +232,12 @@ def _write(samples: Sequence[Sample], out: Path, report: Report, progress: Progr
             (new / "images" / split).mkdir(parents=True)
             (new / "labels" / split).mkdir(parents=True)
         for image in progress(list(sources), "writing"):  # one by one: threads would only queue for the folder
-            shutil.copyfile(sources[image], new / image)
-            if (header := header_of(sources[image])).format == "jpeg" and not header.complete:
-                (new / image).write_bytes(ended((new / image).read_bytes()))
+            if faults[sources[image]]:
+                image_files.write(new / image, image_files.read(sources[image]))
+            else:
+                shutil.copyfile(sources[image], new / image)
+                if (header := header_of(sources[image])).format == "jpeg" and not header.complete:
+                    (new / image).write_bytes(ended((new / image).read_bytes()))
             (new / _label_name(image)).write_bytes(labels[_label_name(image)])
         (new / "data.yaml").write_bytes(DATA_YAML.encode())
         (new / "report.txt").write_bytes(report.text().encode())
@@ -196,9 +245,12 @@ def _write(samples: Sequence[Sample], out: Path, report: Report, progress: Progr
         (new / "report.json").write_bytes(json.dumps(seal | report.content(), indent=1).encode() + b"\n")
 
 
-def _output_names(samples: Iterable[Sample]) -> list[str]:
+def _output_names(samples: Iterable[Sample], faults: Mapping[Path, str]) -> list[str]:
     """A file name for each image, none of which differ only in case or suffix: they would share a label file."""
-    plain = [(s.set_name, s.path.stem + SUFFIXES.get(s.path.suffix.lower(), s.path.suffix)) for s in samples]
+    plain = []
+    for sample in samples:
+        suffix = SUFFIXES.get(sample.path.suffix.lower(), sample.path.suffix)
+        plain.append((sample.set_name, sample.path.stem + (".png" if faults[sample.path] else suffix)))
     counts = Counter(_stem_key(name) for _, name in plain)
     taken = {key for key, count in counts.items() if count == 1}
     names = []

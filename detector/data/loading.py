@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,21 @@ from detector.data.pairing import Pair, name_set, pair
 from detector.data.progress import Progress, silent
 from detector.data.regions import Regions
 from detector.data.report import Report
-from detector.data.sample import IGNORE, Sample, faces, ground_truth, resolve, usable_size
+from detector.data.sample import Sample, ground_truth, resolve, trainable_size, usable_size
+from detector.data.voc import Box
 from detector.data.yolo import read_source
-from detector.detections import CLASSES, Detections
+from detector.detections import Detections
 from detector.errors import AnnotationError, SourceError
-from detector.media.images import image_size, left_below, list_images
+from detector.media.image_header import ImageHeader
+from detector.media.images import (
+    IMAGE_SUFFIXES,
+    ORIENTATIONS,
+    STRANGE_SUFFIXES,
+    header_of,
+    image_size,
+    left_below,
+    list_images,
+)
 
 __all__ = ["Split", "load_faceless", "load_voc", "load_yolo"]
 
@@ -79,7 +90,8 @@ def load_voc(
     Args:
         annotations: folders of LabelImg XML.
         images: folders of images; as many as of annotations, in the same order, or else all are searched for each.
-        class_map: annotators' names to "with_mask", "without_mask" or "ignore", before the names known by default.
+        class_map: annotators' names to "with_mask", "without_mask", "ignore" (may be a face) or "background" (is
+            none), before the names known by default.
         split: CSV file with the columns image, split and optionally set and group; images not in it are left out.
         part: with ``split``, only the images of this part.
         corrections: CSV file, see :mod:`detector.data.corrections`.
@@ -88,7 +100,7 @@ def load_voc(
         progress: wraps the loops, for a progress bar.
 
     Returns:
-        The samples, sorted by set and image name; at least one.
+        The samples, sorted by set and image name; at least one. An image of which a box is lost is none.
 
     Raises:
         AnnotationError: a folder or file cannot be used, a class name is unknown, or no image is left.
@@ -99,7 +111,7 @@ def load_voc(
     rows = read_corrections(corrections) if corrections else []
     pairs = pair(annotations, images, report, progress)
     sides = decided.sides(pairs, report) if decided else dict.fromkeys((found.title for found in pairs), None)
-    pairs = [found for found in pairs if found.title in sides]
+    pairs = [_upright(found, report) for found in pairs if found.title in sides]
     pairs = correct(pairs, rows, report) if rows else pairs
     report.names.update(box.name for found in pairs for box in found.label.boxes)
     report.classes, unused = resolve(report.names, class_map)
@@ -108,11 +120,11 @@ def load_voc(
     samples = []
     for found in progress(pairs, "checking images"):
         size = usable_size(found.image, found.title, report, found.label.size)
-        if size is not None:
-            truth = ground_truth(found.label.boxes, size, report.classes, found.title, report)
-            ignored = regions.of(found.set_name, found.image.name) if regions else np.zeros((0, 4), np.float32)
-            named = found.image, found.title, found.set_name
-            samples.append(Sample(*named, size, truth, ignored, found.label.boxes, sides[found.title]))
+        given = regions.of(found.set_name, found.image.name) if regions else np.zeros((0, 4), np.float32)
+        labelled = size and ground_truth(found.label.boxes, size, report.classes, found.title, report)
+        if size and labelled:
+            named, ignored = (found.image, found.title, found.set_name), np.concatenate([given, labelled.ignored])
+            samples.append(Sample(*named, size, labelled.truth, ignored, found.label.boxes, sides[found.title]))
     if not samples:
         raise AnnotationError(f"{', '.join(map(str, images))}: no image can be used{report.why()}: check the folders")
     chosen = [sample for sample in samples if not (split and part) or sample.split == part]
@@ -128,6 +140,7 @@ def load_yolo(
     class_map: Mapping[str, str] | None = None,
     part: str = "val",
     regions: Regions | None = None,
+    whole: bool = False,
     report: Report | None = None,
     progress: Progress = silent,
 ) -> list[Sample]:
@@ -138,25 +151,29 @@ def load_yolo(
         class_map: the folder's class names to classes, as for :func:`load_voc`.
         part: the entry of data.yaml that lists the images: "train", "val" or "test".
         regions: where detections are ignored; images are found by their file names.
-        report: collects the images that cannot be read.
+        whole: leave out images that cannot be trained on: too small, or cut short.
+        report: collects what is dropped and mended.
         progress: wraps the loop over the images.
 
     Raises:
         AnnotationError: data.yaml or a label file cannot be used, a class name is not known, or no image can be read.
     """
     regions, report = regions or Regions(), Report() if report is None else report
-    source = read_source(data)
-    labels = {path: source.boxes(path) for path in source.images(part)}
-    classes, _ = resolve(Counter(source.names[box.class_id] for boxes in labels.values() for box in boxes), class_map)
+    source = read_source(data, IMAGE_SUFFIXES | STRANGE_SUFFIXES)
+    labels = source.labels(part)
+    names = Counter(source.names[box.class_id] for boxes in labels.values() for box in boxes)
+    report.names.update(names)
+    classes, _ = resolve(names, class_map)
+    report.classes |= classes
     samples = []
     for path in progress(list(labels), "reading labels"):
         title = (path.relative_to(data.parent) if path.is_relative_to(data.parent) else path).as_posix()
-        size = _size(path, title, report)
-        if size is not None:
-            named = [(box.xyxy(*size), classes[source.names[box.class_id]]) for box in labels[path]]
-            named = [(xyxy, name) for xyxy, name in named if name != IGNORE and xyxy[2] > xyxy[0] and xyxy[3] > xyxy[1]]
-            truth = faces((xyxy, CLASSES.index(name)) for xyxy, name in named)
-            samples.append(Sample(path, title, "", size, truth, regions.of(None, path.name), split=part))
+        size = _size(path, title, report, whole=whole)
+        boxes = [Box(source.names[box.class_id], *box.xyxy(*size)) for box in labels[path]] if size else []
+        labelled = size and ground_truth(boxes, size, classes, title, report)
+        if size and labelled:
+            ignored = np.concatenate([regions.of(None, path.name), labelled.ignored])
+            samples.append(Sample(path, title, "", size, labelled.truth, ignored, split=part))
     if not samples:
         raise AnnotationError(f"--data {data}: no image of {part} can be read{report.why()}")
     return samples
@@ -191,8 +208,44 @@ def load_faceless(
     return samples
 
 
-def _size(path: Path, title: str, report: Report) -> tuple[int, int] | None:
-    """(width, height) of the upright image; None, and a line in the report, where it cannot be read."""
+def _upright(found: Pair, report: Report) -> Pair:
+    """With the boxes of the upright image, where they were drawn on the one that is stored, lying on its side."""
+    label = found.label
+    try:
+        header = header_of(found.image)
+    except SourceError:  # said when its size is asked for
+        return found
+    if header.size is None or header.orientation == 1 or not label.boxes:
+        return found
+    if header.size == header.upright_size or not label.size or min(label.size) <= 0:
+        reason = f"EXIF orientation {header.orientation} turns the image; was it labelled so? Look at it in LabelImg"
+        report.suspect("annotation", found.title, reason)
+        return found
+    if label.size != header.size:
+        return found
+    report.mend("annotation", found.title, "labelled lying on its side: its boxes were turned upright with the image")
+    boxes = tuple(_turned(box, header) for box in label.boxes)
+    return replace(found, label=replace(label, size=header.upright_size, boxes=boxes))
+
+
+def _turned(box: Box, header: ImageHeader) -> Box:
+    """A box of the stored image, in the upright one."""
+    transpose, mirror, flip = ORIENTATIONS[header.orientation]
+    x, y = (box.xmin, box.xmax), (box.ymin, box.ymax)
+    if transpose:
+        x, y = y, x
+    width, height = header.upright_size or (0, 0)
+    if mirror:
+        x = width - x[1], width - x[0]
+    if flip:
+        y = height - y[1], height - y[0]
+    return replace(box, xmin=x[0], xmax=x[1], ymin=y[0], ymax=y[1])
+
+
+def _size(path: Path, title: str, report: Report, *, whole: bool = False) -> tuple[int, int] | None:
+    """(width, height) of the upright image; None, and a line in the report, where it cannot be read or trained on."""
+    if whole:
+        return trainable_size(path, title, report)
     try:
         return image_size(path)
     except SourceError as error:

@@ -13,11 +13,13 @@ from detector.data import voc
 from detector.data.progress import Progress
 from detector.data.report import Report
 from detector.errors import AnnotationError, SourceError
-from detector.media.images import STRANGE_SUFFIXES, left_below, list_images, read
+from detector.media.images import IMAGE_SUFFIXES, STRANGE_SUFFIXES, left_below, list_images, read
 
 __all__ = ["Pair", "name_set", "pair"]
 
 PLAIN_FOLDERS = frozenset({"images", "image", "imgs", "img", "jpegimages", "annotations", "labels", "xml", "xmls"})
+SUFFIXES = IMAGE_SUFFIXES | STRANGE_SUFFIXES
+"""What is taken off a stated name without a doubt: what images are called before they are saved in another format."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,14 @@ _Label = tuple[Path, voc.Annotation]
 
 def _match(labels: list[_Label], images: list[Path], report: Report) -> list[Pair]:
     """Pair the annotations and images of one scope."""
-    by_stem: dict[str, list[Path]] = defaultdict(list)
-    for image in images:
-        by_stem[_key(image.stem)].append(image)
+    names = _Names(images)
     owners: dict[Path, Pair] = {}
-    for path, label in sorted(labels, key=lambda label: _key(label[0].stem) not in by_stem):  # own names come first
+    for path, label in sorted(labels, key=lambda label: names.distance(label[0].stem)):  # own names come first
         # Without the folders that some tools write there; no file system has longer names.
         stated = label.filename.replace("\\", "/").rsplit("/", 1)[-1][:255]
-        keys = (_key(name) for name in (path.stem, Path(stated).stem, stated))
-        candidates = _likeliest(next((by_stem[key] for key in keys if key in by_stem), []), stated, path)
+        candidates = _likeliest(names.find(path.stem) or names.find(stated), stated, path)
+        guessed = not candidates
+        candidates = candidates or _likeliest(names.find(Path(stated).stem), stated, path)
         if len(candidates) != 1:
             reason = f"no image has its name or the one that it states, {stated!r}: add it to --images"
             if candidates:
@@ -98,7 +99,12 @@ def _match(labels: list[_Label], images: list[Path], report: Report) -> list[Pai
         else:
             (image,) = candidates
             owners[image] = found = Pair(image, path, name_set(image.parent), label)
-            if stated and {_key(stated), _key(Path(stated).stem)}.isdisjoint({_key(image.name), _key(image.stem)}):
+            for note in label.notes:
+                report.mend("image", found.title, f"its annotation: {note}")
+            if guessed and Path(stated).suffix.lower() not in SUFFIXES:
+                reason = f"{path.name} states {stated!r}, and no image is called so: was this one labelled? Look at it"
+                report.suspect("annotation", found.title, reason)
+            if stated and _names_of(stated.casefold()).isdisjoint(_names_of(image.name.casefold())):
                 report.mend("annotation", found.title, f"states the file name {stated!r}; the name of the XML counts")
             continue
         report.drop("annotation", _title(path), reason)
@@ -114,6 +120,31 @@ def _match(labels: list[_Label], images: list[Path], report: Report) -> list[Pai
             reason = "no annotation that can be used: label it in LabelImg (without a box it is background)"
             report.drop("image", _title(image), reason)
     return list(owners.values())
+
+
+class _Names:
+    """Images by their names, with or without the suffix; where none is written so, in upper or lower case."""
+
+    def __init__(self, images: list[Path]) -> None:
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        for image in images:
+            for name in _names_of(image.name) | _names_of(image.name.casefold()):
+                self._by_name[name].append(image)
+
+    def distance(self, name: str) -> int:
+        """0 where an image is called so, 1 where one is in another case, else 2."""
+        found = self.find(name)
+        return 2 if not found else 0 if _key(name) in _names_of(found[0].name) else 1
+
+    def find(self, name: str) -> list[Path]:
+        """The images that are called so: with this suffix, else without any, else in another case."""
+        found = self._by_name.get(_key(name)) or self._by_name.get(_key(name.casefold()), [])
+        found = [image for image in found if _key(name) in _names_of(image.name)] or found
+        return [image for image in found if _key(image.name) == _key(name)] or found
+
+
+def _names_of(name: str) -> set[str]:
+    return {_key(name), _key(Path(name).stem)}
 
 
 def _likeliest(images: list[Path], stated: str, label: Path) -> list[Path]:

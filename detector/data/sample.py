@@ -16,10 +16,24 @@ from detector.detections import CLASSES, Detections
 from detector.errors import AnnotationError, SourceError
 from detector.media.images import NO_END, header_of, image_size
 
-__all__ = ["DEFAULT_NAMES", "IGNORE", "Sample", "faces", "ground_truth", "resolve", "usable_size"]
+__all__ = [
+    "DEFAULT_NAMES",
+    "IGNORE",
+    "NO_FACE",
+    "Labelled",
+    "Sample",
+    "faces",
+    "ground_truth",
+    "resolve",
+    "trainable_size",
+    "usable_size",
+]
 
 IGNORE = "ignore"
-"""The class of boxes that are left out."""
+"""The class of boxes that may be faces: nothing is learnt there, and a detection is neither right nor wrong."""
+
+NO_FACE = "background"
+"""The class of boxes that are none: they are as if nobody had drawn them."""
 
 DEFAULT_NAMES: Mapping[str, tuple[str, ...]] = {
     "with_mask": (
@@ -38,6 +52,7 @@ DEFAULT_NAMES: Mapping[str, tuple[str, ...]] = {
 
 MIN_IMAGE_SIDE = 10  # ultralytics silently leaves smaller images out
 MIN_BOX_SIDE = 1.0
+ROUNDING = 0.01  # px; a box of one pixel may come back from a YOLO folder a little smaller
 SHOWN = 20  # names in an error message
 XYXY = tuple[float, float, float, float]
 
@@ -67,43 +82,53 @@ class Sample:
     split: str | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """What the boxes of one image say, clipped to it, in px.
+
+    Args:
+        truth: the faces.
+        ignored: float32 (M, 4) xyxy, what may be one.
+    """
+
+    truth: Detections
+    ignored: npt.NDArray[np.float32]
+
+
 def resolve(names: Mapping[str, int], overrides: Mapping[str, str] | None = None) -> tuple[dict[str, str], list[str]]:
     """Find the class of every name.
 
     Args:
         names: class names in the annotations and how many boxes each has.
-        overrides: name to "with_mask", "without_mask" or "ignore", before the defaults.
+        overrides: name to "with_mask", "without_mask", "ignore" or "background", before the defaults.
 
     Returns:
-        Name to class (or "ignore"), and those of the overrides that match no name.
+        Name to class (or one of the other two), and those of the overrides that match no name.
 
     Raises:
         AnnotationError: a name is unknown, or an override names a class that does not exist.
     """
+    targets = (*CLASSES, IGNORE, NO_FACE)
     known = {name: target for target, defaults in DEFAULT_NAMES.items() for name in defaults}
     for name, target in (overrides or {}).items():
         known[_normal(name)] = _normal(target)
-        if _normal(target) not in (*CLASSES, IGNORE):
-            raise AnnotationError(f"--map {name}={target}: CLASS must be {', '.join(CLASSES)} or {IGNORE}")
+        if _normal(target) not in targets:
+            raise AnnotationError(f"--map {name}={target}: CLASS must be {', '.join(targets[:-1])} or {targets[-1]}")
     unknown = [name for name in sorted(names) if _normal(name) not in known]
     if unknown:
         found = ", ".join(f"{name[:60]!r} ({names[name]} boxes)" for name in unknown[:SHOWN])
         found += f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
         raise AnnotationError(
             f"class names that are not known: {found}: say what each is with --map NAME=CLASS, "
-            f"where CLASS is {', '.join(CLASSES)} or {IGNORE}"
+            f"where CLASS is {', '.join(CLASSES)}, {IGNORE} (may be a face) or {NO_FACE} (is none)"
         )
     present = {_normal(name) for name in names}
     unused = [name for name in sorted(overrides or {}) if _normal(name) not in present]
     return {name: known[_normal(name)] for name in sorted(names)}, unused
 
 
-def usable_size(image: Path, title: str, report: Report, stated: tuple[int, int] | None) -> tuple[int, int] | None:
-    """(width, height) of the upright image, px; None, and a line in the report, if it cannot be trained on.
-
-    A size that its annotation states and that is another is reported too. Boxes are never rescaled: the stated size
-    is wrong too often.
-    """
+def trainable_size(image: Path, title: str, report: Report) -> tuple[int, int] | None:
+    """(width, height) of the upright image, px; None, and a line in the report, if it cannot be trained on."""
     try:
         width, height = size = image_size(image, whole=True)
     except SourceError as error:
@@ -115,8 +140,21 @@ def usable_size(image: Path, title: str, report: Report, stated: tuple[int, int]
     if min(size) < MIN_IMAGE_SIDE:
         report.drop("image", title, f"{width}x{height} px: smaller than {MIN_IMAGE_SIDE} px cannot be trained on")
         return None
+    return size
+
+
+def usable_size(image: Path, title: str, report: Report, stated: tuple[int, int] | None) -> tuple[int, int] | None:
+    """As :func:`trainable_size`, held against what its annotation states.
+
+    A size that its annotation states and that is another is reported too. Boxes are never rescaled: the stated size
+    is wrong too often.
+    """
+    size = trainable_size(image, title, report)
+    if size is None:
+        return None
+    width, height = size
     if stated is None or min(stated) <= 0:
-        report.mend("annotation", title, f"states no size; the image has {width}x{height}")
+        report.mend("image", title, f"its annotation states no size; it has {width}x{height}")
     elif stated != size:
         hint = "perhaps another image was labelled"
         if stated == (height, width):
@@ -130,26 +168,36 @@ def usable_size(image: Path, title: str, report: Report, stated: tuple[int, int]
 
 def ground_truth(
     boxes: Iterable[Box], size: tuple[int, int], classes: Mapping[str, str], title: str, report: Report
-) -> Detections:
+) -> Labelled | None:
     """The boxes that can be used, in their order, clipped to an image of ``size``; a line for each other or mended one.
 
     Args:
         boxes: of one annotation.
         size: (width, height) of its image, px.
-        classes: annotators' names to classes or "ignore".
+        classes: annotators' names to classes, "ignore" or "background".
         title: how the report calls the image.
         report: gets the lines.
+
+    Returns:
+        None, and a line for the image, if one is lost: where its face is, nobody knows.
     """
     found: dict[tuple[XYXY, int], None] = {}
+    ignored: list[XYXY] = []
+    lost = 0
     for index, box in enumerate(boxes, 1):
-        if classes[box.name] == IGNORE:
+        if classes[box.name] == NO_FACE:
             continue
-        what, class_id = f"{index} ({box})", CLASSES.index(classes[box.name])
+        what = f"{index} ({box})"
         (left, right), (top, bottom) = sorted((box.xmin, box.xmax)), sorted((box.ymin, box.ymax))
         xyxy = max(left, 0.0), max(top, 0.0), min(right, size[0]), min(bottom, size[1])
-        if xyxy[2] - xyxy[0] < MIN_BOX_SIDE or xyxy[3] - xyxy[1] < MIN_BOX_SIDE:
+        if min(xyxy[2] - xyxy[0], xyxy[3] - xyxy[1]) < MIN_BOX_SIDE - ROUNDING:
             report.drop("box", title, f"{what}: under {MIN_BOX_SIDE:g} px in {size[0]}x{size[1]}")
+            lost += 1
             continue
+        if classes[box.name] == IGNORE:
+            ignored.append(xyxy)
+            continue
+        class_id = CLASSES.index(classes[box.name])
         if (xyxy, class_id) in found:
             report.drop("box", title, f"{what}: the same again")
             continue
@@ -160,7 +208,10 @@ def ground_truth(
         if (left, top, right, bottom) != xyxy:
             report.mend("box", title, f"{what}: clipped to the image")
         found[xyxy, class_id] = None
-    return faces(found)
+    if lost:
+        report.drop("image", title, "the face of a box that cannot be used would count as background: correct the box")
+        return None
+    return Labelled(faces(found), np.array(ignored, np.float32).reshape(-1, 4))
 
 
 def faces(labelled: Iterable[tuple[XYXY, int]]) -> Detections:

@@ -7,7 +7,6 @@ subtracted here. Files come from strangers: entities, document types and the net
 from __future__ import annotations
 
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,12 +14,13 @@ from pathlib import Path
 
 from lxml import etree
 
+from detector.data.hostile_xml import read_annotation
+from detector.data.outlines import box_around
 from detector.errors import AnnotationError
 from detector.files import write_file
 
 __all__ = ["CORNERS", "Annotation", "Box", "corners_in", "format_number", "read", "to_bytes", "write"]
 
-MAX_BYTES = 8 * 2**20  # about 25,000 boxes; the largest real files have 2,000
 MAX_NAME = 200  # characters of a class
 MAX_DIGITS = 40  # of a number
 MAX_COORDINATE = 1_000_000  # no image is larger; 1e300 would be clipped to a box that looks real
@@ -28,9 +28,8 @@ CORNERS = ("xmin", "ymin", "xmax", "ymax")
 ROOT_TAGS = frozenset({"folder", "filename", "path", "size"})
 SIZE_TAGS = frozenset({"width", "height", "depth"})
 OBJECT_TAGS = frozenset({"name", "pose", "truncated", "difficult", "bndbox"})
-_PARSER = etree.XMLParser(
-    resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
-)
+NEEDED_TAGS = frozenset({"name", "bndbox", *CORNERS})
+YES = ("true", "yes")
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)  # float() also takes nan, inf and 1_000
 
 
@@ -74,6 +73,7 @@ class Annotation:
         depth: colour channels as stated.
         path: the image's path on the annotator's machine; None leaves the element out.
         verified: the image was marked as verified in LabelImg.
+        notes: what in the file could not be understood and was not needed, or was read in another way; a line each.
     """
 
     filename: str
@@ -83,15 +83,16 @@ class Annotation:
     depth: int = 3
     path: str | None = None
     verified: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def read(path: Path) -> Annotation:
     """Read a LabelImg file.
 
     Raises:
-        AnnotationError: the file is missing, too large, not XML, has a DOCTYPE, or a value in it cannot be understood.
+        AnnotationError: the file is missing, too large, not XML, has a DOCTYPE, or a class or box in it is not clear.
     """
-    root = _parse(path)
+    root = read_annotation(path)
     try:
         return _annotation(root)
     except AnnotationError as error:
@@ -133,87 +134,77 @@ def format_number(value: float) -> str:
 def corners_in(row: Mapping[str, str]) -> tuple[float, float, float, float] | None:
     """The columns xmin, ymin, xmax, ymax of a CSV row; None where one is not a number of pixels."""
     texts = [row[corner] for corner in CORNERS]
-    if not all(len(text) <= MAX_DIGITS and _number(text) is not None for text in texts):
+    if not all(_value(text) is not None for text in texts):
         return None
     xmin, ymin, xmax, ymax = map(float, texts)
     return xmin, ymin, xmax, ymax
 
 
-def _parse(path: Path) -> etree._Element:
-    data = _read_bytes(path)
-    if not data.strip():
-        raise AnnotationError(f"{path}: the file is empty: label the image again or delete the file")
-    try:
-        root = etree.fromstring(data, _PARSER)
-    except (etree.XMLSyntaxError, LookupError, ValueError) as error:
-        reason = str(getattr(error, "msg", None) or error)[:150]  # the parser quotes the file
-        raise AnnotationError(f"{path}: not well-formed XML ({reason}): save it again in LabelImg as UTF-8") from None
-    document = root.getroottree().docinfo
-    if document.internalDTD is not None or document.externalDTD is not None:
-        raise AnnotationError(f"{path}: a DOCTYPE is not allowed in a label file: delete that line")
-    if root.tag != "annotation":
-        said = f"the root element is {root.tag[:80]!r}, not 'annotation'"
-        raise AnnotationError(f"{path}: {said}: this is not a LabelImg file")
-    return root
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        # A pipe or a device would be read for ever.
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise AnnotationError(f"{path}: not a regular file: remove it from the annotations folder")
-        if status.st_size > MAX_BYTES:
-            raise AnnotationError(f"{path}: larger than {MAX_BYTES >> 20} MiB, which no label file is: remove it")
-        with path.open("rb") as file:
-            return file.read(status.st_size)
-    except OSError as error:
-        reason = f"cannot be read ({error.strerror}): check the file and its permissions"
-        raise AnnotationError(f"{path}: {reason}") from error
-
-
 def _annotation(root: etree._Element) -> Annotation:
-    fields = _children(root, ROOT_TAGS)
-    size = _children(fields["size"], SIZE_TAGS) if "size" in fields else {}
-    width, height, depth = (_integer(size, tag) for tag in ("width", "height", "depth"))
+    notes: list[str] = []
+    fields = _children(root, ROOT_TAGS, notes)
+    size = _children(fields["size"], SIZE_TAGS, notes) if "size" in fields else {}
+    width, height, depth = (_optional(size, tag, notes) for tag in ("width", "height", "depth"))
+    boxes = tuple(_box(element, index, notes) for index, element in enumerate(root.iterchildren("object"), 1))
     return Annotation(
         filename=_text(fields, "filename"),
         folder=_text(fields, "folder"),
         size=None if width is None or height is None else (width, height),
-        boxes=tuple(_box(element, index) for index, element in enumerate(root.iterchildren("object"), 1)),
+        boxes=boxes,
         depth=depth or 3,
         path=_text(fields, "path") or None,
         verified=root.get("verified") == "yes",
+        notes=tuple(notes),
     )
 
 
-def _box(element: etree._Element, index: int) -> Box:
+def _box(element: etree._Element, index: int, notes: list[str]) -> Box:
+    said: list[str] = []
     try:
-        fields = _children(element, OBJECT_TAGS)
+        fields = _children(element, OBJECT_TAGS, said)
         name = _text(fields, "name")
         if not name:
             raise AnnotationError("has no name: name it in LabelImg")
         if len(name) > MAX_NAME:
             raise AnnotationError(f"has a name of {len(name)} characters: name it again in LabelImg")
-        if "bndbox" not in fields:
-            raise AnnotationError("has no bndbox: draw its box in LabelImg")
-        corners = _children(fields["bndbox"], frozenset(CORNERS))
-        difficult, truncated = (bool(_integer(fields, tag)) for tag in ("difficult", "truncated"))
-        xmin, ymin, xmax, ymax = (_pixels(corners, tag) for tag in CORNERS)
-        return Box(name, xmin, ymin, xmax, ymax, difficult, truncated, _text(fields, "pose") or "Unspecified")
+        difficult, truncated = (bool(_optional(fields, tag, said)) for tag in ("difficult", "truncated"))
+        corners = _corners(element, fields, said)
+        return Box(name, *corners, difficult, truncated, _text(fields, "pose") or "Unspecified")
     except AnnotationError as error:
         raise AnnotationError(f"object {index} {error}") from None
+    finally:
+        notes += [f"object {index} {note}" for note in said]
 
 
-def _children(parent: etree._Element, tags: frozenset[str]) -> dict[str, etree._Element]:
-    """The children with these tags, each of which may be there once."""
+def _corners(
+    element: etree._Element, fields: dict[str, etree._Element], notes: list[str]
+) -> tuple[float, float, float, float]:
+    """Of the bndbox; where there is none that can be used, those around a polygon or a turned box."""
+    try:
+        if "bndbox" not in fields:
+            raise AnnotationError("has no bndbox: draw its box in LabelImg")
+        corners = _children(fields["bndbox"], frozenset(CORNERS), notes)
+        xmin, ymin, xmax, ymax = (_pixels(corners, tag) for tag in CORNERS)
+        return xmin, ymin, xmax, ymax
+    except AnnotationError:
+        around = box_around(element, _value)
+        if around is None:
+            raise
+        notes.append("is outlined without a box: the box around its outline is used")
+        return around
+
+
+def _children(parent: etree._Element, tags: frozenset[str], notes: list[str]) -> dict[str, etree._Element]:
+    """The children with these tags; of one that is there twice and not needed, the first."""
     found: dict[str, etree._Element] = {}
     for child in parent:
         tag = child.tag
         if tag in tags:
-            if tag in found:
+            if tag in found and tag in NEEDED_TAGS:
                 raise AnnotationError(f"has two <{tag}> where one belongs: delete the wrong one")
-            found[tag] = child
+            if tag in found:
+                notes.append(f"has two <{tag}>: the first is used")
+            found.setdefault(tag, child)
     return found
 
 
@@ -221,18 +212,29 @@ def _text(fields: dict[str, etree._Element], tag: str) -> str:
     return (fields[tag].text or "").strip() if tag in fields else ""
 
 
-def _integer(fields: dict[str, etree._Element], tag: str) -> int | None:
-    return int(_pixels(fields, tag)) if _text(fields, tag) else None
+def _optional(fields: dict[str, etree._Element], tag: str, notes: list[str]) -> int | None:
+    """A whole number that nothing depends on; a word for yes is 1, of any other a note is taken."""
+    text = _text(fields, tag)
+    value = _value(text)
+    if text and value is None:
+        notes.append(f"has {tag} {text[:40]!r}, which is not a number: it is not needed")
+        return 1 if text.casefold() in YES else None
+    return None if value is None else int(value)
 
 
 def _pixels(fields: dict[str, etree._Element], tag: str) -> float:
     text = _text(fields, tag)
     if not text:
         raise AnnotationError(f"has no {tag}: draw its box again in LabelImg")
-    value = _number(text) if len(text) <= MAX_DIGITS else None
+    value = _value(text)
     if value is None:
         raise AnnotationError(f"has {tag} {text[:40]!r}, which is not a number of pixels (like 12 or 12.5): correct it")
     return value
+
+
+def _value(text: str) -> float | None:
+    """The number that a text is, None if it is none."""
+    return _number(text) if len(text) <= MAX_DIGITS else None
 
 
 @lru_cache(maxsize=4096)  # a data set has a few hundred numbers, thousands of times

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from detector.data.csvfile import read_text
-from detector.data.voc import MAX_BYTES, NUMBER
-from detector.detections import CLASSES, Detections
+from detector.data.yolo_labels import YoloBox, label_of, read_labels
+from detector.detections import CLASSES
 from detector.errors import AnnotationError
 from detector.media.images import IMAGE_SUFFIXES
 
@@ -19,11 +19,7 @@ __all__ = [
     "CLASSES_TXT",
     "DATA_YAML",
     "TRAINABLE",
-    "YoloBox",
     "YoloSource",
-    "format_labels",
-    "label_of",
-    "read_labels",
     "read_names",
     "read_source",
 ]
@@ -39,40 +35,10 @@ TRAINABLE = frozenset({".bmp", ".jpeg", ".jpg", ".jp2", ".png", ".tif", ".tiff",
 
 MAX_YAML = 2**17  # bytes; a thousand class names take 30,000
 MAX_NAME = 200  # characters
-MAX_CLASS = 10_000
+SHOWN = 20  # label files in an error message
 MAX_ENTRIES = 2_000_000  # files and folders below one folder of images; OpenImages has 1.7 million images
 PARTS = ("train", "val", "test")
-TOLERANCE = 1e-3  # other tools round a box at the edge to a little more than 1
 NOTHING = ("", "~", "null", "Null", "NULL")  # as YAML writes it
-
-
-@dataclass(frozen=True)
-class YoloBox:
-    """One line of a label file.
-
-    Args:
-        class_id: index into the names of data.yaml.
-        center_x, center_y, width, height: as fractions of the image, 0 to 1.
-        confidence: the sixth column of predictions, else 1.
-    """
-
-    class_id: int
-    center_x: float
-    center_y: float
-    width: float
-    height: float
-    confidence: float = 1.0
-
-    def xyxy(self, width: int, height: int) -> tuple[float, float, float, float]:
-        """Left, top, right, bottom in pixels of an image of this size, within it.
-
-        What is within a hundredth of a whole pixel becomes whole: it was before it was divided and rounded, and
-        LabelImg would cut 12.999 to 12.
-        """
-        half_width, half_height = self.width / 2, self.height / 2
-        left, right = (self.center_x - half_width) * width, (self.center_x + half_width) * width
-        top, bottom = (self.center_y - half_height) * height, (self.center_y + half_height) * height
-        return _snap(left, width), _snap(top, height), _snap(right, width), _snap(bottom, height)
 
 
 @dataclass(frozen=True)
@@ -106,18 +72,32 @@ class YoloSource:
             raise self._wrong(f"no images in {part} ({sources}): correct the entry")
         return found
 
-    def boxes(self, image: Path) -> list[YoloBox]:
-        """What an image's label file says; nothing where there is none.
+    def labels(self, part: str) -> dict[Path, list[YoloBox]]:
+        """The images of a part, sorted, with what their label files say; nothing where there is none.
 
         Raises:
-            AnnotationError: it cannot be read, or has a class that data.yaml does not name.
+            AnnotationError: as for :meth:`images`, or label files cannot be used; all of them are named.
         """
+        found: dict[Path, list[YoloBox]] = {}
+        wrong: list[str] = []
+        for image in self.images(part):
+            self._add(image, found, wrong)
+        if len(wrong) > 1:
+            more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+            raise AnnotationError(f"{len(wrong)} label files cannot be used: {'; '.join(wrong[:SHOWN])}{more}")
+        if wrong:
+            raise AnnotationError(wrong[0])
+        return found
+
+    def _add(self, image: Path, found: dict[Path, list[YoloBox]], wrong: list[str]) -> None:
         label = label_of(image)
-        boxes = read_labels(label) if label.is_file() else []
-        if boxes and max(box.class_id for box in boxes) >= len(self.names):
-            names = ", ".join(self.names)
-            raise AnnotationError(f"{label}: classes go from 0 to {len(self.names) - 1} ({names}): correct it")
-        return boxes
+        try:
+            found[image] = read_labels(label) if label.is_file() else []
+            if any(box.class_id >= len(self.names) for box in found[image]):
+                names = ", ".join(self.names)
+                raise AnnotationError(f"{label}: classes go from 0 to {len(self.names) - 1} ({names}): correct it")
+        except AnnotationError as error:
+            wrong.append(str(error))
 
     def _listed(self, source: Path) -> list[Path]:
         """The images of a folder and its subfolders, or of a text file with one path per line."""
@@ -172,7 +152,7 @@ def read_source(data: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> YoloSo
     if not names:
         raise AnnotationError(f"--data {data}: names must list the classes, 0: {CLASSES[0]} and so on: correct it")
     root = data.parent.joinpath(*_texts(data, "path", content.get("path"))[:1])
-    parts = {part: tuple(root / text for text in _texts(data, part, content.get(part))) for part in PARTS}
+    parts = {part: tuple(_entry(root, text) for text in _texts(data, part, content.get(part))) for part in PARTS}
     return YoloSource(data, tuple(names), {part: found for part, found in parts.items() if found}, suffixes)
 
 
@@ -191,36 +171,6 @@ def read_names(path: Path) -> list[str]:
     if not names:
         raise AnnotationError(f"{path}: no plain list of names there: {remedy}")
     return names
-
-
-def label_of(image: Path) -> Path:
-    """The label file of an image, by YOLO's convention: where the last folder called images is called labels."""
-    parts = list(image.parts)
-    if "images" in parts[:-1]:
-        parts[len(parts) - 2 - parts[-2::-1].index("images")] = "labels"
-    return Path(*parts).with_suffix(".txt")
-
-
-def read_labels(path: Path) -> list[YoloBox]:
-    """Read a label file with five columns, or six with the confidence last.
-
-    Raises:
-        AnnotationError: the file cannot be read, or a line is not a box inside the image.
-    """
-    lines = read_text(path, "check the file", MAX_BYTES).splitlines()
-    return [_parse(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-def format_labels(truth: Detections, width: int, height: int) -> str:
-    """A label file for an image of this size in pixels; empty for an image without faces.
-
-    Eight decimals: a box in an image of 10,000 px comes back to within a thousandth of a pixel.
-    """
-    lines = []
-    for class_id, (left, top, right, bottom) in zip(truth.class_id.tolist(), truth.xyxy.tolist(), strict=True):
-        box = ((left + right) / 2 / width, (top + bottom) / 2 / height, (right - left) / width, (bottom - top) / height)
-        lines.append(f"{class_id} {' '.join(f'{value:.8f}' for value in box)}\n")
-    return "".join(lines)
 
 
 def _read_yaml(path: Path, remedy: str, title: str) -> dict[str, Any]:
@@ -259,22 +209,7 @@ def _texts(data: Path, key: str, entry: Any) -> list[str]:
     return texts
 
 
-def _parse(path: Path, number: int, line: str) -> YoloBox:
-    fields = line.split()
-    where = f"{path}: line {number}"
-    if len(fields) not in (5, 6):
-        raise AnnotationError(f"{where} has {len(fields)} columns, a box has 5 or 6: convert outlines to boxes first")
-    if not all(NUMBER.fullmatch(field) for field in fields):
-        raise AnnotationError(f"{where} is not made of numbers: correct it")
-    class_id, *values = map(float, fields)
-    if not (0 <= class_id <= MAX_CLASS and class_id.is_integer()):
-        raise AnnotationError(f"{where} has class {fields[0]}, which is not 0, 1, 2 ...: correct it")
-    if not all(-TOLERANCE <= value <= 1 + TOLERANCE for value in values):
-        raise AnnotationError(f"{where} has a value outside 0 to 1: YOLO boxes are fractions of the image, not pixels")
-    return YoloBox(int(class_id), *values)
-
-
-def _snap(value: float, limit: int) -> float:
-    value = min(max(value, 0.0), float(limit))
-    whole = float(round(value))
-    return whole if abs(value - whole) < 0.01 else value
+def _entry(root: Path, text: str) -> Path:
+    """What an entry names; Roboflow writes ../train/images for ./train/images, and ultralytics understands it."""
+    path = root / text
+    return root / text[3:] if text.startswith("../") and not os.path.lexists(path) else path

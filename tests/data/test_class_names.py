@@ -42,5 +42,7 @@ def test_a_message_about_many_unknown_names_stays_short() -> None:
 
 
 def test_a_class_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(AnnotationError, match=r"--map scarf=masked: CLASS must be with_mask, without_mask or ignore"):
+    with pytest.raises(
+        AnnotationError, match="scarf=masked: CLASS must be with_mask, without_mask, ignore or background"
+    ):
         resolve({"face": 1}, {"scarf": "masked"})

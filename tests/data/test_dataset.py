@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from detector.data import dataset, voc, yolo
+from detector.data import dataset, voc, yolo_labels
 from detector.data.loading import load_voc
 from detector.data.report import Report
 from detector.data.sample import Sample
 from detector.errors import AnnotationError, OutputError
 from detector.media import images
-from tests.data.conftest import Workspace
+from tests.data.conftest import BoxLike, Workspace
 
 T = TypeVar("T")
 FACE = ("face", 10.0, 12.0, 30.0, 40.0)
@@ -116,13 +116,112 @@ def test_a_box_that_needs_both_repairs_is_reported_with_both(workspace: Workspac
     assert [note.reason.split(": ")[1] for note in report.mended] == ["corners put in order", "clipped to the image"]
 
 
-@pytest.mark.parametrize("corners", [(10, 10, 10, 20), (10, 10, 20, 10.5), (64, 0, 90, 48), (-9, -9, 0.5, 20)])
-def test_a_box_of_less_than_a_pixel_is_dropped_and_reported(workspace: Workspace, corners: tuple[float, ...]) -> None:
-    workspace.pair("a.jpg", ("face", *corners), FACE)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "corners",
+    [(10, 10, 10, 20), (10, 10, 20, 10.5), (64, 0, 90, 48), (-9, -9, 0.5, 20), (0, 0, 0, 0), (0.1, 0.2, 0.4, 0.6)],
+)
+@pytest.mark.parametrize("others", [(), (FACE,)])
+def test_an_image_with_a_box_of_less_than_a_pixel_is_left_out_and_named(
+    workspace: Workspace, corners: tuple[float, ...], others: tuple[BoxLike, ...]
+) -> None:
+    workspace.pair("a.jpg", ("face", *corners), *others)  # type: ignore[arg-type]
+    workspace.pair("b.jpg", FACE)
+    report = Report()
+    assert [sample.title for sample in load(workspace, report)] == ["set/b.jpg"]
+    assert [(note.kind, note.file) for note in report.dropped] == [("box", "set/a.jpg"), ("image", "set/a.jpg")]
+    assert "under 1 px" in report.dropped[0].reason
+    assert "would count as background" in report.dropped[1].reason
+
+
+def test_an_image_with_a_box_that_is_ignored_is_not_trained_on_and_in_evaluation_its_region_is_ignored(
+    workspace: Workspace,
+) -> None:
+    workspace.pair("a.jpg", FACE, ("blurred", *MASK[1:]))
+    workspace.pair("b.jpg", ("blurred", *MASK[1:]))
+    workspace.pair("c.jpg", FACE, ("sign", *MASK[1:]))
+    names = {"blurred": "ignore", "sign": "background"}
+    first, second, third = load(workspace, class_map=names)
+    assert first.ignored.tolist() == second.ignored.tolist() == [list(MASK[1:])]
+    assert third.ignored.tolist() == []
+    report = build(workspace, class_map=names)
+    assert list(report.files["train"]) == ["c.jpg"]
+    assert [note.file for note in report.dropped] == ["set/a.jpg", "set/b.jpg"]
+    assert "mapped to ignore" in report.dropped[0].reason
+
+
+def test_a_photo_that_was_labelled_lying_is_turned_with_its_labels(
+    workspace: Workspace, lay_on_side: Callable[[Path], None]
+) -> None:
+    lay_on_side(workspace.image("a.jpg"))  # stored 64 x 48, upright 48 x 64
+    workspace.label("a", FACE)
+    report = Report()
+    (sample,) = load(workspace, report)
+    assert sample.size == (48, 64)
+    assert sample.truth.xyxy.tolist() == [[48 - 40, 10, 48 - 12, 30]]
+    assert [note.reason for note in report.mended] == [
+        "labelled lying on its side: its boxes were turned upright with the image"
+    ]
+
+
+def test_a_photo_whose_size_does_not_tell_how_it_was_labelled_is_pointed_out(
+    workspace: Workspace, lay_on_side: Callable[[Path], None]
+) -> None:
+    lay_on_side(workspace.image("a.jpg", 48, 48))
+    workspace.label("a", FACE, size=(48, 48))
     report = Report()
     assert load(workspace, report)[0].truth.xyxy.tolist() == [list(FACE[1:])]
-    assert [(note.kind, note.file) for note in report.dropped] == [("box", "set/a.jpg")]
-    assert "under 1 px" in report.dropped[0].reason
+    assert "EXIF orientation 6" in report.suspicious[0].reason
+
+
+def test_what_pillow_refuses_is_copied_as_a_png_that_it_reads(workspace: Workspace) -> None:
+    pillow = pytest.importorskip("PIL.Image", reason="what Pillow refuses is known where it is installed")
+    gif, damaged = workspace.pair("gif.jpg", FACE, seed=1), workspace.pair("damaged.png", FACE, seed=2)
+    with pillow.open(gif) as image:
+        image.convert("P").save(gif, "GIF")
+    data = bytearray(damaged.read_bytes())
+    data[33:33] = b"\0\0\0\5tEXta\0bcdWRONG"[:17]
+    damaged.write_bytes(data)
+    before = {path: path.read_bytes() for path in (gif, damaged)}
+    report = build(workspace)
+    assert sorted(report.files["train"]) == ["damaged.png", "gif.png"]
+    assert all("copied as a new PNG" in note.reason for note in report.mended)
+    for path in before:
+        copy = workspace.out / "images/train" / f"{path.stem}.png"
+        with pillow.open(copy) as image:
+            image.verify()
+            assert image.format == "PNG"
+        assert np.array_equal(images.read(copy), images.read(path))
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_data_yaml_changed_by_hand_keeps_the_folder_from_being_replaced(workspace: Workspace) -> None:
+    workspace.pair("a.jpg", FACE)
+    build(workspace)
+    (workspace.out / "data.yaml").write_text("train: images/train\n", encoding="utf-8")
+    with pytest.raises(OutputError, match=r"its data\.yaml was changed"):
+        build(workspace)
+
+
+def test_a_yolo_folder_of_predictions_with_other_names_is_adopted_as_plain_boxes(tmp_path: Path) -> None:
+    theirs = Workspace(tmp_path)
+    for name, rows in {
+        "a": "0 .5 .5 .2 .2 0.9\n0 .5 .5 .2 .2 0.8\n",
+        "b": "1 .1 .1 .3 .1 .3 .3\n",
+        "c": "0 .5 .5 0 0\n",
+    }.items():
+        for part in ("train", "val"):
+            theirs.image(f"{part}_{name}.jpg", folder=part)
+            theirs.images(part).with_name("labels").mkdir(exist_ok=True)
+            theirs.images(part).with_name("labels").joinpath(f"{part}_{name}.txt").write_text(rows, encoding="utf-8")
+    data = tmp_path / "data.yaml"
+    data.write_text("train: ../train/images\nval: val/images\nnames: [no-mask, cloth]\n", encoding="utf-8")
+    report = dataset.adopt(data, tmp_path / "run", class_map={"cloth": "with_mask"})
+    assert sorted(report.files["train"]) == ["train_a.jpg", "train_b.jpg"]
+    labels = [(tmp_path / f"run/labels/train/train_{name}.txt").read_text(encoding="utf-8") for name in "ab"]
+    assert [text.split()[0] for text in labels] == ["1", "0"]
+    assert [len(text.split()) for text in labels] == [5, 5]
+    lost = {note.file for note in report.dropped if note.kind == "image"}
+    assert lost == {"train/images/train_c.jpg", "val/images/val_c.jpg"}
 
 
 def test_the_same_box_twice_is_dropped_once(workspace: Workspace) -> None:
@@ -180,7 +279,7 @@ def test_labels_of_a_photo_lying_on_its_side_fit_the_upright_image(
     assert copy.read_bytes() == source.read_bytes()
     # What a training library decodes from the copy, with OpenCV's own orientation:
     height, width = cv2.imdecode(np.frombuffer(copy.read_bytes(), np.uint8), cv2.IMREAD_COLOR).shape[:2]
-    (box,) = yolo.read_labels(workspace.out / "labels/train/a.txt")
+    (box,) = yolo_labels.read_labels(workspace.out / "labels/train/a.txt")
     assert box.xyxy(width, height) == (6, 16, 42, 64)
 
 

@@ -58,6 +58,39 @@ def test_harmless_ways_to_state_the_file_name_are_not_reported(workspace: Worksp
     assert report.mended == []
 
 
+@pytest.mark.parametrize(
+    ("stated", "suspicious"), [("photo.v2", False), ("photo.v2.jpg", False), ("photo.v1", True), ("photo.heic", False)]
+)
+def test_a_stated_name_with_a_dot_is_looked_for_as_a_whole_first_and_a_guess_is_pointed_out(
+    workspace: Workspace, stated: str, suspicious: bool
+) -> None:
+    workspace.image("photo.jpg")
+    workspace.image("photo.v2.jpg")
+    workspace.label("x", filename=stated)
+    pairs, report = pair_set(workspace)
+    assert pairs == [("set/x.xml", "set/photo.v2.jpg" if "v2" in stated else "set/photo.jpg")]
+    assert len(report.suspicious) == suspicious
+
+
+def test_upper_and_lower_case_matter_only_between_images_that_differ_in_nothing_else(workspace: Workspace) -> None:
+    for name in ("img_1.JPG", "B.png", "b.png"):
+        workspace.image(name)
+    for stem in ("IMG_1", "B", "b"):
+        workspace.label(stem, filename="")
+    pairs, report = pair_set(workspace)
+    assert sorted(pairs) == [("set/B.xml", "set/B.png"), ("set/IMG_1.xml", "set/img_1.JPG"), ("set/b.xml", "set/b.png")]
+    assert not report.dropped
+
+
+def test_the_annotation_in_the_same_case_comes_first(workspace: Workspace) -> None:
+    workspace.image("img.jpg")
+    for stem in ("IMG", "img"):
+        workspace.label(stem, filename="")
+    pairs, report = pair_set(workspace)
+    assert pairs == [("set/img.xml", "set/img.jpg")]
+    assert [note.file for note in report.dropped] == ["set/IMG.xml"]
+
+
 def test_a_stated_name_cannot_lead_out_of_the_image_folder(workspace: Workspace) -> None:
     workspace.image("inside.jpg")
     workspace.image("secret.jpg", folder="other")

@@ -133,9 +133,6 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "two xmax": (document(corners("30") + "<xmax>31</xmax>"), "two <xmax>"),
     "two names": (document(name="<name>face</name><name>mask</name>"), "two <name>"),
     "two bndbox": (document(f"{CORNERS}</bndbox><bndbox>{CORNERS}"), "two <bndbox>"),
-    "two sizes": (document(size=SIZE * 2), "two <size>"),
-    "size that is text": (document(size="<size><width>wide</width><height>4</height></size>"), "width 'wide'"),
-    "difficult that is text": (document(name="<name>face</name><difficult>maybe</difficult>"), "maybe"),
     "long tags that do not match": (f"<annotation><{'x' * 40_000}></{'y' * 40_000}></annotation>", "XML"),
     "a long root": (f"<{'x' * 40_000}/>", "root element"),
     "deeply nested": (f"<annotation>{'<a>' * 100_000}{'</a>' * 100_000}</annotation>", "XML"),
@@ -157,6 +154,20 @@ def test_a_malformed_file_is_refused_in_one_line(content: str | bytes, reason: s
 
 
 BOX = Box("face", 1, 2, 30, 40)
+OUTLINED = "object 1 is outlined without a box: the box around its outline is used"
+NOTES = (
+    "has width 'None', which is not a number: it is not needed",
+    "has height '?', which is not a number: it is not needed",
+    "has depth 'Unspecified', which is not a number: it is not needed",
+    "object 1 has difficult 'maybe', which is not a number: it is not needed",
+    "object 1 has truncated 'True', which is not a number: it is not needed",
+)
+
+
+def outlined(points: str) -> str:
+    return f"<name>face</name><polygon>{points}</polygon>"
+
+
 ACCEPTED: dict[str, tuple[str | bytes, Annotation]] = {
     "UTF-16 with byte-order mark": (document().encode("utf-16"), Annotation("a.jpg", "f", (64, 48), (BOX,))),
     "UTF-8 with byte-order mark": (document().encode("utf-8-sig"), Annotation("a.jpg", "f", (64, 48), (BOX,))),
@@ -188,6 +199,30 @@ ACCEPTED: dict[str, tuple[str | bytes, Annotation]] = {
     "parts of an object, as in the VOC sets": (
         document(name=f"<part><name>eye</name><bndbox>{CORNERS}</bndbox></part><name>face</name>"),
         Annotation("a.jpg", "f", (64, 48), (BOX,)),
+    ),
+    "words where nothing depends on a number": (
+        document(
+            size="<size><width>None</width><height>?</height><depth>Unspecified</depth></size>",
+            name="<name>face</name><difficult>maybe</difficult><truncated>True</truncated>",
+        ),
+        Annotation("a.jpg", "f", None, (Box("face", 1, 2, 30, 40, truncated=True),), notes=NOTES),
+    ),
+    "two sizes": (
+        document(size=SIZE * 2),
+        Annotation("a.jpg", "f", (64, 48), (BOX,), notes=("has two <size>: the first is used",)),
+    ),
+    "a polygon of Roboflow": (
+        document("", name=outlined("<x1>3</x1><y1>5</y1><x2>9</x2><y2>4</y2><x3>6</x3><y3>8</y3>")),
+        Annotation("a.jpg", "f", (64, 48), (Box("face", 3, 4, 9, 8),), notes=(OUTLINED,)),
+    ),
+    "a polygon of LabelMe": (
+        document("", name=outlined("".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in ((3, 5), (9, 4), (6, 8))))),
+        Annotation("a.jpg", "f", (64, 48), (Box("face", 3, 4, 9, 8),), notes=(OUTLINED,)),
+    ),
+    "a turned box of roLabelImg": (
+        "<annotation><object><name>face</name><robndbox><cx>20</cx><cy>10</cy><w>12</w><h>8</h><angle>0</angle></robndbox>"
+        "</object></annotation>",
+        Annotation("", "", None, (Box("face", 14, 6, 26, 14),), notes=(OUTLINED,)),
     ),
     "nothing at all": ("<annotation/>", Annotation("", "", None, ())),
 }

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detector.data.yolo import DATA_YAML, YoloBox, format_labels, read_labels, read_names
+from detector.data.yolo import DATA_YAML, read_names, read_source
+from detector.data.yolo_labels import YoloBox, format_labels, read_labels
 from detector.detections import CLASSES, Detections
 from detector.errors import AnnotationError
 
@@ -50,6 +51,35 @@ def test_the_sixth_column_is_the_confidence(tmp_path: Path) -> None:
     assert read_labels(tmp_path / "a.txt") == [YoloBox(0, 0.5, 0.5, 0.2, 0.2, 0.75), YoloBox(1, 0.5, 0.5, 1, 1)]
 
 
+def test_an_outline_becomes_the_box_around_it(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("1 0.1 0.2 0.3 0.1 0.5 0.4 0.2 0.5\n0 0.5 0.5 0.2 0.2\n", encoding="utf-8")
+    outline, box = read_labels(tmp_path / "a.txt")
+    assert (outline.class_id, outline.xyxy(100, 100)) == (1, (10, 10, 50, 50))
+    assert box == YoloBox(0, 0.5, 0.5, 0.2, 0.2)
+
+
+def test_all_label_files_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> None:
+    for name, row in {"a": "0 0.5 0.5 0.1 0.1", "b": "mask 0 0 0 0", "c": "7 0.5 0.5 0.1 0.1"}.items():
+        (tmp_path / f"{name}.jpg").write_bytes(b"")
+        (tmp_path / f"{name}.txt").write_text(row, encoding="utf-8")
+    (tmp_path / "data.yaml").write_text("train: .\nnames: [with_mask, without_mask]\n", encoding="utf-8")
+    with pytest.raises(
+        AnnotationError, match=r"2 label files .*b\.txt: line 1 is not .*c\.txt: classes go from 0 to 1"
+    ):
+        read_source(tmp_path / "data.yaml").labels("train")
+
+
+def test_a_folder_that_roboflow_puts_above_its_data_yaml_is_found_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "set/train/images").mkdir(parents=True)
+    (tmp_path / "set/train/images/a.jpg").write_bytes(b"")
+    data = tmp_path / "set/data.yaml"
+    data.write_text("train: ../train/images\nnames: [with_mask, without_mask]\n", encoding="utf-8")
+    assert read_source(data).images("train") == [tmp_path / "set/train/images/a.jpg"]
+    (tmp_path / "train/images").mkdir(parents=True)  # what it says, where that is there
+    (tmp_path / "train/images/b.jpg").write_bytes(b"")
+    assert [path.name for path in read_source(data).images("train")] == ["b.jpg"]
+
+
 def test_a_box_that_rounding_pushed_over_the_edge_is_put_back() -> None:
     assert YoloBox(0, 0.5, 0.5, 1.0005, 1).xyxy(1000, 100) == (0, 0, 1000, 100)
 
@@ -58,7 +88,7 @@ def test_a_box_that_rounding_pushed_over_the_edge_is_put_back() -> None:
     ("line", "reason"),
     [
         ("0 0.5 0.5 0.2", "4 columns"),
-        ("0 0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2", "9 columns"),
+        ("0 0.1 0.1 0.2 0.1 0.2 0.2 0.1", "8 columns"),
         ("mask 0.5 0.5 0.2 0.2", "not made of numbers"),
         ("0 0,5 0,5 0,2 0,2", "not made of numbers"),
         ("-1 0.5 0.5 0.2 0.2", "class -1"),

@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detector.data import corrections, voc, yolo
+from detector.data import corrections, voc, yolo, yolo_labels
 from detector.data.loading import Split
 from detector.data.pairing import Pair
 from detector.data.report import Report
@@ -66,7 +66,7 @@ def xml(data: bytes) -> None:
 
 
 def labels(data: bytes) -> None:
-    for box in yolo.read_labels(written("a.txt", data)):
+    for box in yolo_labels.read_labels(written("a.txt", data)):
         left, top, right, bottom = box.xyxy(640, 480)
         assert 0 <= left <= right <= 640
         assert 0 <= top <= bottom <= 480
@@ -79,8 +79,7 @@ def data_yaml(data: bytes) -> None:
     assert all(isinstance(name, str) for name in source.names)
     assert yolo.read_names(path) == list(source.names)
     for part in source.parts:
-        for image in source.images(part):
-            source.boxes(image)
+        source.labels(part)
 
 
 def correction_rows(data: bytes) -> None:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from detector.data.dataset import adopt
 from detector.errors import AnnotationError, DetectorError, TrainingError
 from detector.training.history import data_note
-from detector.training.single_stage.yolo_copy import adopt, check_folder
+from detector.training.single_stage.yolo_copy import check_folder
 from tests.training.build import copy_of_folder, digest, yolo_folder
 
 
@@ -79,8 +80,8 @@ def test_a_missing_data_yaml_is_named(tmp_path: Path) -> None:
 
 def test_an_adopted_folder_is_a_whole_copy_and_the_original_is_untouched(tmp_path: Path) -> None:
     before = digest(yolo_folder().parent)
-    copy = adopt(yolo_folder(), tmp_path / "run" / "dataset")
-    assert check_folder(copy) == check_folder(yolo_folder())
+    assert adopt(yolo_folder(), tmp_path / "run" / "dataset").dropped == []
+    assert check_folder(tmp_path / "run/dataset/data.yaml") == check_folder(yolo_folder())
     assert digest(yolo_folder().parent) == before
 
 
@@ -91,14 +92,16 @@ def test_images_listed_in_text_files_and_in_several_folders_with_equal_names_are
     (tmp_path / "val.txt").write_text("".join(f"a/images/val/{image.name}\n" for image in images), encoding="utf-8")
     data = tmp_path / "data.yaml"
     data.write_text("train: [a/images/train, b/images/train]\nval: val.txt\nnames: {0: with_mask, 1: without_mask}\n")
-    contents = check_folder(adopt(data, tmp_path / "run"))
+    adopt(data, tmp_path / "run")
+    contents = check_folder(tmp_path / "run/data.yaml")
     assert (contents["train"].count, contents["val"].count) == (40, 8)
     assert contents["train"].named == {"with_mask": 30, "without_mask": 20}
 
 
-def test_a_picture_that_is_cut_short_is_refused_before_ultralytics_repairs_it(tmp_path: Path) -> None:
+def test_a_picture_that_is_cut_short_is_left_out_and_named_before_ultralytics_repairs_it(tmp_path: Path) -> None:
     data = copy_of_folder(tmp_path / "folder")
     image = next((tmp_path / "folder" / "images" / "val").glob("*.jpg"))
     image.write_bytes(image.read_bytes()[:-500])
-    with pytest.raises(TrainingError, match="cut short"):
-        adopt(data, tmp_path / "run")
+    (note,) = adopt(data, tmp_path / "run").dropped
+    assert (note.file, note.reason) == (f"images/val/{image.name}", "the file is cut short: copy it again")
+    assert check_folder(tmp_path / "run/data.yaml")["val"].count == 7

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -15,15 +16,18 @@ from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.utils.torch_utils import strip_optimizer
 
 from detector.data.progress import Progress, silent
+from detector.data.yolo import TRAINABLE
 from detector.detections import CLASSES
 from detector.errors import TrainingError
 from detector.evaluation.text import aligned, number
 from detector.staging import staging_folder
 from detector.training.checkpoint import refusal
 from detector.training.hardware import accelerate
-from detector.training.history import log_epoch
+from detector.training.history import Contents, data_note, log_epoch
 
 __all__ = ["FaceTrainer"]
+
+log = logging.getLogger(__name__)
 
 
 def _strip(checkpoint: Path, *, updates: dict[str, Any] | None = None) -> Any:
@@ -49,6 +53,8 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no 
     last: Path
     best: Path
     best_fitness: float | None
+    note = ""
+    """What it is trained on, counted after loading."""
 
     def __init__(self, settings: dict[str, Any], progress: Progress = silent) -> None:
         self._progress = progress
@@ -63,6 +69,7 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no 
         match event:
             case "on_train_start":
                 accelerate(self)
+                self._count()
             case "on_train_epoch_start":
                 self._epoch_began = time.monotonic()
                 title = f"epoch {self.epoch + 1}/{self.epochs}"
@@ -116,6 +123,20 @@ class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no 
             figures = [float(getattr(metrics.box, key)[rows[index]]) for key in ("ap50", "p", "r")]
             lines.append((name, str(int(metrics.nt_per_class[index])), *map(number, figures)))
         return aligned(lines)
+
+    def _count(self) -> None:
+        """Take down what was really loaded, and name what was not."""
+        parts = []
+        for loader in (self.train_loader, self.test_loader):
+            dataset = loader.dataset
+            loaded = {Path(path).name for path in dataset.im_files}
+            for path in sorted(Path(dataset.img_path).iterdir()):
+                if path.name not in loaded and path.suffix.lower() in TRAINABLE:
+                    log.warning("warning: %s is not used: ultralytics cannot read it or its labels", path)
+            faces = Counter(int(face) for label in dataset.labels for face in label["cls"].ravel())
+            parts.append(Contents(len(loaded), {name: faces[index] for index, name in enumerate(CLASSES)}))
+        self.note = data_note("images", *parts)
+        log.info("%s", self.note)
 
     def _log_epoch(self) -> None:
         figures = {"loss": float(sum(self.tloss.values())), "one-word AP50": float(self.metrics["metrics/mAP50(B)"])}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,12 @@ from detector.errors import TrainingError
 from detector.scoring import SHOWN_IOU
 from detector.training.checkpoint import load
 from detector.training.hardware import find_device
-from detector.training.history import Contents, Figures, Trained, data_note, draw_curves
+from detector.training.history import Figures, Trained, draw_curves
 from detector.training.runs import batch_size, one_line_errors
 from detector.training.single_stage.ultralytics_env import ultralytics_env
 from detector.training.single_stage.yolo_copy import check_folder
 
 __all__ = ["go_on", "hyperparameters", "train"]
-
-log = logging.getLogger(__name__)
 
 BATCH = 16
 
@@ -46,7 +43,7 @@ def train(
     """Train on a YOLO folder; everything that is written goes into ``run``.
 
     The folder itself is written to as well (ultralytics puts label caches beside the labels and mends damaged JPEGs
-    in place), so it must be a copy, as :func:`detector.data.dataset.build` and :func:`~.yolo_copy.adopt` make it.
+    in place), so it must be a copy, as the functions of :mod:`detector.data.dataset` make it.
 
     Args:
         data: data.yaml of the folder, with the classes of :data:`~detector.detections.CLASSES` in that order.
@@ -75,7 +72,7 @@ def train(
             "seed": seed,
             "workers": workers,
         }
-        return _run(settings, data, contents, run, device, progress)
+        return _run(settings, data, run, device, progress)
 
 
 def go_on(run: Path, last: Path, *, device: str, batch: int | None, progress: Progress, trust: bool) -> Trained:
@@ -88,9 +85,9 @@ def go_on(run: Path, last: Path, *, device: str, batch: int | None, progress: Pr
         reason = "its dataset/ is gone" if not data.is_file() else "that training is finished"
         if not data.is_file() or checkpoint.get("optimizer") is None:
             raise TrainingError(f"--resume {run}: {reason}: start a new one from it with --start {last}")
-        contents = check_folder(data)
+        check_folder(data)
         settings = {"resume": str(last.resolve())} | ({"batch": batch} if batch else {})
-        return _run(settings, data, contents, run, device, progress)
+        return _run(settings, data, run, device, progress)
 
 
 def hyperparameters(epochs: int, batch: int) -> dict[str, Any]:
@@ -127,15 +124,11 @@ def hyperparameters(epochs: int, batch: int) -> dict[str, Any]:
     }
 
 
-def _run(
-    settings: dict[str, Any], data: Path, contents: dict[str, Contents], run: Path, device: str, progress: Progress
-) -> Trained:
+def _run(settings: dict[str, Any], data: Path, run: Path, device: str, progress: Progress) -> Trained:
     from detector.training.single_stage.trainer import FaceTrainer  # here: it imports ultralytics
 
     began = time.monotonic()
     places = {"data": str(data.resolve()), "save_dir": str(run.resolve()), "device": find_device(device)}
-    note = data_note("images", contents["train"], contents["val"])
-    log.info("%s", note)
     for cache in data.parent.glob("labels/*.cache"):
         cache.unlink()  # a pickle: of a folder that came from elsewhere it would run whatever is in it
     with one_line_errors(run):
@@ -145,7 +138,7 @@ def _run(
     draw_curves(_history(run / "results.csv"), curves)
     examples = sorted((data.parent / "images" / "val").iterdir())[:EXAMPLES]
     seconds = time.monotonic() - began
-    return Trained(DEFAULT_WEIGHTS, run, trainer.best, trainer.report(), curves, tuple(examples), note, seconds)
+    return Trained(DEFAULT_WEIGHTS, run, trainer.best, trainer.report(), curves, tuple(examples), trainer.note, seconds)
 
 
 def _history(results: Path) -> list[Figures]:
