@@ -103,5 +103,6 @@ def test_a_picture_that_is_cut_short_is_left_out_and_named_before_ultralytics_re
     image = next((tmp_path / "folder" / "images" / "val").glob("*.jpg"))
     image.write_bytes(image.read_bytes()[:-500])
     (note,) = adopt(data, tmp_path / "run").dropped
-    assert (note.file, note.reason) == (f"images/val/{image.name}", "the file is cut short: copy it again")
+    assert note.file == f"images/val/{image.name}"
+    assert note.reason.startswith("the file is cut short")
     assert check_folder(tmp_path / "run/data.yaml")["val"].count == 7
