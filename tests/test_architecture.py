@@ -16,7 +16,7 @@ from detector.cli.flags import _FLAGS
 PACKAGE = Path(__file__).resolve().parents[1] / "detector"
 IMAGE_PARTS = ("header", "formats", "limits")
 LAYERS = [  # each may import those above it, and its own part
-    {"errors", "defaults", "_heap", "boxes"},
+    {"errors", "defaults", "cores", "_heap", "boxes"},
     {"staging"},
     {"files"},
     {"detections", "media.images", *(f"media.image_{part}" for part in IMAGE_PARTS)},

@@ -14,8 +14,8 @@ import psutil
 from _benchmark.ratios import ROOT, Settings
 from detector import cli
 from detector.cli.flags import add_flags, positive
+from detector.cores import available_cores
 from detector.engines import default_weights
-from detector.engines.session import available_threads
 from detector.evaluation.timing import machine
 
 PARTS = {
@@ -75,7 +75,7 @@ def _part(name: str) -> str:
 
 def _command(args: argparse.Namespace) -> int:
     values = {name: getattr(args, name) for name in Settings.__dataclass_fields__}
-    settings = Settings(**{**values, "threads": args.threads or available_threads()})
+    settings = Settings(**{**values, "threads": args.threads or available_cores()})
     os.environ.setdefault("YOLO_OFFLINE", "true")
     print(f"{machine(settings.threads, PACKAGES)}, load {psutil.getloadavg()[0]:.1f} at the start")
     print("\n| what | ours | theirs | ratio | wanted | met |\n|---|---|---|---|---|---|", flush=True)

@@ -18,10 +18,11 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime as ort
 
+from detector.cores import available_cores
 from detector.engines.metadata import MAX_SIDE, ModelMetadata
 from detector.errors import ModelError, ProviderError
 
-__all__ = ["Closing", "OnnxSession", "available_threads"]
+__all__ = ["Closing", "OnnxSession"]
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class OnnxSession(Closing):
     Args:
         model: an .onnx file, its bytes, or a session that the caller made.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``directml``, ``coreml`` or ``openvino``.
-        threads: CPU threads; the cores this process may use by default.
+        threads: CPU threads; :func:`~detector.cores.available_cores` by default.
 
     Attributes:
         input: the one that there is.
@@ -152,14 +153,9 @@ class OnnxSession(Closing):
         self._session = None
 
 
-def available_threads() -> int:
-    """Cores that this process may use: more threads than free cores make onnxruntime slower, not faster."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _options(threads: int | None) -> ort.SessionOptions:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or available_threads()
+    options.intra_op_num_threads = threads or available_cores()
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # its warnings are for people who write kernels; errors arrive as exceptions
     # By default its threads spin for tens of ms after a run, waiting for the next. For a camera of 10 frames a second

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import statistics
 import time
@@ -16,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from detector.cores import available_cores
 from detector.data.progress import Progress, silent
 from detector.data.sample import Sample
 from detector.evaluation.contenders import Contender
@@ -60,11 +60,10 @@ def machine(threads: int | None = None, packages: Sequence[str] = ("onnxruntime"
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     processor = models[0] if models else platform.processor() or platform.machine()
     versions = ", ".join(f"{name} {version(name)}" for name in packages)
-    limit = f" ({threads} used)" if threads else ""
-    return f"{processor}, {cores} cores{limit}, {platform.system()}, Python {platform.python_version()}, {versions}"
+    cores = f"{available_cores()} cores" + (f" ({threads} used)" if threads else "")
+    return f"{processor}, {cores}, {platform.system()}, Python {platform.python_version()}, {versions}"
 
 
 def cut_faces(labelled: Sequence[Sample], most: int = max(COUNTS)) -> list[Image]:

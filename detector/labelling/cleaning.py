@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from detector.cores import available_cores
 from detector.data.progress import Progress, silent
 from detector.errors import AnnotationError, OutputError, SourceError
 from detector.files import check_free, new_folder
@@ -83,7 +84,7 @@ def clean(
 
         if new is not None:
             (new / _IMAGES).mkdir()
-        _look_at_all(names, look, threads or os.cpu_count() or 1, report, progress)
+        _look_at_all(names, look, threads or available_cores(), report, progress)
         with Comparer(source, threads) as compare:
             mark_copies(report.images, compare, progress)
         _set_aside(report, source, new)

@@ -11,13 +11,13 @@ any other ultralytics run writes.
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, Any
 
 import psutil  # comes with ultralytics
 import torch
 
 from detector._heap import keep_memory
+from detector.cores import available_cores
 from detector.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _set_up_cpu() -> None:
 
 def physical_cores() -> int:
     """Cores that this process may use; two hardware threads of one core slow matrix products down."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = available_cores()
     return max(1, min(allowed, psutil.cpu_count(logical=False) or allowed))
 
 

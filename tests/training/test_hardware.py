@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from detector.training import hardware
+from detector.training.single_stage.ultralytics_env import ultralytics_env
 
 
 class _Criterion:
@@ -49,6 +50,19 @@ def test_a_process_that_is_pinned_to_one_core_gets_one_thread() -> None:
         assert hardware.physical_cores() == 1
     finally:
         os.sched_setaffinity(0, before)
+
+
+def test_the_last_validation_has_as_many_threads_as_the_training() -> None:
+    with ultralytics_env():
+        from ultralytics.utils.torch_utils import select_device
+
+        import detector.training.single_stage.trainer  # noqa: F401 - which tells ultralytics
+    threads = torch.get_num_threads()
+    try:
+        select_device("cpu")
+        assert torch.get_num_threads() == hardware.physical_cores()
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Network(torch.nn.Module):

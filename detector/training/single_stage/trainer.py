@@ -13,7 +13,7 @@ from typing import Any
 
 from ultralytics.engine import trainer as engine
 from ultralytics.models.yolo.detect import DetectionTrainer
-from ultralytics.utils.torch_utils import strip_optimizer
+from ultralytics.utils import torch_utils
 
 from detector.data.progress import Progress, silent
 from detector.data.yolo import TRAINABLE
@@ -22,7 +22,7 @@ from detector.errors import TrainingError
 from detector.evaluation.text import aligned, number
 from detector.staging import staging_folder
 from detector.training.checkpoint import refusal
-from detector.training.hardware import accelerate
+from detector.training.hardware import accelerate, physical_cores
 from detector.training.history import Contents, data_note, log_epoch
 
 __all__ = ["FaceTrainer"]
@@ -34,12 +34,13 @@ def _strip(checkpoint: Path, *, updates: dict[str, Any] | None = None) -> Any:
     """What ultralytics does to the finished checkpoints in place, where a kill would cost the whole training."""
     with staging_folder(checkpoint.parent) as stage:
         part = stage / checkpoint.name
-        stripped = strip_optimizer(checkpoint, s=str(part), updates=updates)
+        stripped = torch_utils.strip_optimizer(checkpoint, s=str(part), updates=updates)
         part.replace(checkpoint)
     return stripped
 
 
 engine.strip_optimizer = _strip
+torch_utils.NUM_THREADS = physical_cores()  # which it sets anew for the last validation: a machine's cores but one
 
 
 class FaceTrainer(DetectionTrainer):  # type: ignore[misc] # ultralytics has no types

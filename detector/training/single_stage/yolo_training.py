@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from detector.cores import available_cores
 from detector.data.progress import Progress, silent
 from detector.engines.weights import DEFAULT_WEIGHTS
 from detector.errors import TrainingError
@@ -70,7 +71,7 @@ def train(
             "model": str(start),
             "imgsz": max(-(-imgsz // STRIDE) * STRIDE, 2 * STRIDE),  # batch norm wants more than one value at the end
             "seed": seed,
-            "workers": workers,
+            "workers": min(workers, available_cores()),
         }
         return _run(settings, data, run, device, progress)
 
