@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import re
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -47,14 +48,30 @@ def build_demo(engine: Engine, other: Engine | None = None, *, conf: float | Non
         MissingExtraError: gradio is not installed.
     """
     _require_gradio()
-    from detector.web.page import build_page
-
+    with _no_proxy():
+        from detector.web.page import build_page
     return build_page(engine, other, conf=conf, model=model)
 
 
 def _require_gradio() -> None:
     if find_spec("gradio") is None:
         raise MissingExtraError("gradio", "demo")
+
+
+@contextmanager
+def _no_proxy() -> Iterator[None]:
+    """Import gradio within this: it makes a web client at once, which fails on a proxy that it cannot use, as of SOCKS.
+
+    The page needs none, and the link for others finds the proxies as they were.
+    """
+    before = os.environ.get("no_proxy")
+    os.environ["no_proxy"] = "*"
+    try:
+        yield
+    finally:
+        del os.environ["no_proxy"]
+        if before is not None:
+            os.environ["no_proxy"] = before
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -93,7 +110,8 @@ def _serve(args: argparse.Namespace, stack: ExitStack, engine: Engine, other: En
 
     stack.enter_context(own_folder())
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it tells of every malformed upload
-    from detector.web.server import serve  # only now: gradio looks for its folder when it is imported
+    with _no_proxy():
+        from detector.web.server import serve  # only now: gradio looks for its folder when it is imported
 
     named = args.weights.name if args.weights else (DEFAULT_WEIGHTS if args.engine == ENGINES[0] else "two-step")
     page = build_demo(engine, other, conf=args.conf, model=named)

@@ -75,7 +75,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     },
     "--imgsz": {"type": positive, "help": "longest side in the network, px (default: as trained)"},
     "--device": {"default": "auto", "help": "auto, cpu, cuda, cuda:1, directml, coreml or openvino"},
-    "--threads": {"type": positive, "help": "CPU threads (default: the cores of affinity and quota)"},
+    "--threads": {"type": positive, "help": "CPU X"},
     # labels
     "--annotations": {
         "names": ("--annotations", "-a"),

@@ -52,8 +52,11 @@ class EnginePool:
     """
 
     def __init__(self, engine: Engine, other: Engine | None = None) -> None:
-        both = [each for each in (engine, other) if each is not None]
-        self._engines = {"One pass" if isinstance(each, SingleStage) else "Two steps": each for each in both}
+        both = [engine] if other is None or other is engine else [engine, other]
+        names = ["One pass" if isinstance(each, SingleStage) else "Two steps" for each in both]
+        if len(set(names)) < len(names):
+            names = [f"{name}, network {number}" for number, name in enumerate(names, 1)]
+        self._engines = dict(zip(names, both, strict=True))
         self.names = tuple(self._engines)
         for each in both:
             each.conf = FLOOR

@@ -31,6 +31,7 @@ from detector.web.sessions import Sessions
 __all__ = ["PictureTab"]
 
 BOTH = "Both, side by side"
+NO_PICTURE = "There is no picture here, or no longer: choose one"
 
 SHOWN_SIDE = 1600
 """Longest side of a picture on the page, px; larger ones are found in as they are and shown scaled down."""
@@ -137,7 +138,7 @@ class PictureTab:
         """Another engine or another threshold for the same picture: only an engine not asked before has work to do."""
         picture = self.sessions.of(request).picture
         if picture is None:
-            return "", None
+            return f'<p class="note" role="status">{NO_PICTURE}</p>', {"error": NO_PICTURE}
         try:
             return self._answer(picture, engine, conf, overlap)
         except DetectorError as error:

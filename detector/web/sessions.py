@@ -42,6 +42,7 @@ class Session:
         owner: who alone may use it: what only their browser knows, see :mod:`detector.web.guard`.
         picture: what its picture tab shows.
         stop: set when its video is no longer wanted.
+        videos: how often another video was chosen, or its video removed.
         busy: held while its video is worked on.
         gone: it was forgotten.
     """
@@ -49,6 +50,7 @@ class Session:
     owner: str = ""
     picture: Any = None
     stop: threading.Event = field(default_factory=threading.Event)
+    videos: int = 0
     busy: threading.Lock = field(default_factory=threading.Lock)
     gone: bool = False
     _pages: int = 0
@@ -135,7 +137,7 @@ class Sessions:
                     self._let_go(session)
 
     def hold(self, session: Session, place: str, path: Path | None) -> None:
-        """Keep an upload while ``session`` has it in ``place``, "picture" or "video"; the one before it goes.
+        """Keep an upload while ``session`` has it in ``place``, one of :data:`PLACES`; the one before it goes.
 
         What is no upload is not held, and so never deleted; nor is what a forgotten session names.
         """

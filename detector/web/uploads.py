@@ -32,8 +32,8 @@ ROOM = 2048 * MEGABYTE
 ROOM_FOR_EACH = 500 * MEGABYTE
 """The files of one visitor."""
 
-AWAITED_S = 60.0
-"""So long an upload is kept that no page has shown yet, and one whose next part does not come."""
+AWAITED_S = 50.0
+"""So long an upload is kept that no page has shown yet, and one whose next part does not come: gone within a minute."""
 
 YOUNG_S = 5.0
 """What changed more recently may just be arriving."""
@@ -98,7 +98,7 @@ class Store:
         return ""
 
     def await_(self, paths: Iterable[str], owner: str) -> None:
-        """Uploads of ``owner`` have come: they are kept until a page keeps them, for a minute."""
+        """Uploads of ``owner`` have come: they are kept until a page keeps them, for a while."""
         with self._lock:
             for key in filter(None, map(self.key, paths)):
                 self._leases[key][owner] = _Lease(owner, time.monotonic() + AWAITED_S)

@@ -104,8 +104,11 @@ class VideoTab:
     def take(self, upload: Upload | None, request: gr.Request) -> Answer:
         """Another video, or none any more: the last result goes."""
         session = self.sessions.of(request)
+        session.videos += 1  # before the stop: what is worked on is not shown then
         session.stop.set()
         self.sessions.hold(session, "video", upload.path if upload else None)
+        if not session.busy.locked():
+            self.sessions.hold(session, "result", None)
         return _nothing("")
 
     def cancel(self, request: gr.Request) -> None:
@@ -129,6 +132,7 @@ class VideoTab:
         with self.sessions.working(session):
             self.sessions.hold(session, "video", upload.path)  # a program sends it here and nowhere else
             session.stop.set()  # what is still under way for this page
+            videos = session.videos
             with session.busy:
                 if not session.gone:  # else the page was closed while this waited
                     session.stop.clear()
@@ -139,6 +143,9 @@ class VideoTab:
                     answer = _nothing(problem(f"{upload.name}: there is no room for its result here: try again later"))
                 except DetectorError as error:
                     answer = _nothing(problem(str(error)))
+                if session.videos != videos:
+                    self.sessions.hold(session, "result", None)
+                    answer = _nothing("")
         yield answer
 
     def _watch(

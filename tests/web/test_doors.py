@@ -304,13 +304,14 @@ def test_many_addresses_together_cannot_guess_faster_than_one_a_second(guarded: 
         assert guarded.megabytes() - held < 100
 
 
-def test_a_proxy_in_the_environment_and_an_ipv6_address_do_not_matter(tmp_path: Path) -> None:
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:9", "socks5://127.0.0.1:9", "socks4://x", "http://a:b:c", "x:y"])
+def test_a_proxy_in_the_environment_and_an_ipv6_address_do_not_matter(proxy: str, tmp_path: Path) -> None:
     try:
         with socket.socket(socket.AF_INET6) as probe:
             probe.bind(("::1", 0))
     except OSError:
         pytest.skip("there is no IPv6 here")
-    nowhere = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:9")
+    nowhere = dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"), proxy)
     with attacked(tmp_path, host="::1", env={**nowhere, "NO_PROXY": "", "no_proxy": ""}) as running:
         assert f"http://[::1]:{running.port}/" in running.said()
         with running.client() as client:

@@ -19,7 +19,7 @@ from detector.errors import SourceError
 from detector.media import images
 from detector.media.encode import VideoSink
 from detector.media.frames import Frame
-from detector.web import engine_pool
+from detector.web import engine_pool, uploads
 from detector.web.answers import sentence
 from detector.web.engine_pool import FLOOR, BusyError, EnginePool, filter_detections
 from detector.web.fields import Upload, read_picture
@@ -192,6 +192,45 @@ def test_a_video_that_is_stopped_shows_what_was_done(pool: EnginePool, tmp_path:
     assert "Stopped at 0:00" in words
     assert Path(copy).is_file()
     assert "<svg" in chart
+
+
+@pytest.mark.parametrize("another", [None, "other.mp4"])
+def test_a_video_that_is_removed_or_replaced_while_it_is_worked_on_shows_no_result(
+    another: str | None, pool: EnginePool, tmp_path: Path
+) -> None:
+    tab = VideoTab(pool, Sessions(Store(tmp_path / "uploads")))
+    request: Any = SimpleNamespace(session_hash="anna")
+    path = write_video(tmp_path / "door.mp4", 30, 10)
+
+    def progress(*_: object, **__: object) -> None:
+        tab.take(Upload(another, tmp_path / another) if another else None, request)
+
+    (answer,) = tab.watch(Upload(path.name, path), "One pass", 0.25, 0.6, request, progress)  # type: ignore[arg-type]
+    assert answer[:3] == ("", None, "")
+    assert not answer[3].interactive
+    assert "at once" in watch(tab, path)[0] or "no face" in watch(tab, path)[0]
+
+
+def test_a_video_that_is_removed_takes_its_result_along(
+    pool: EnginePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "YOUNG_S", -1)
+    tab = VideoTab(pool, Sessions(Store(tmp_path / "uploads")))
+    _, copy, _, _ = watch(tab, write_video(tmp_path / "door.mp4", 5, 10))
+    assert Path(copy).is_file()
+    answer = tab.take(None, SimpleNamespace(session_hash="anna"))  # type: ignore[arg-type]
+    assert answer[:3] == ("", None, "")
+    assert not Path(copy).exists()
+
+
+def test_of_two_networks_of_one_kind_both_can_be_chosen() -> None:
+    picture = images.read(SIX)
+    with load_engine() as one, load_engine(imgsz=64) as other:
+        both = EnginePool(one, other)
+        assert both.names == ("One pass, network 1", "One pass, network 2")
+        found = [len(both.detect(picture, name).found) for name in both.names]
+        assert found[0] != found[1]
+        assert EnginePool(one, one).names == ("One pass",)
 
 
 def test_a_timeline_keeps_the_most_faces_of_each_moment() -> None:

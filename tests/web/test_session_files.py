@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -94,6 +95,17 @@ def test_parts_of_an_upload_that_broke_off_go_with_the_last_that_arrives(place: 
         assert part.exists()
     assert not part.exists()
     assert (place / OWNED).exists()
+
+
+def test_a_part_that_has_not_grown_for_long_goes_while_others_arrive(place: Path) -> None:
+    store, broken, growing = Store(place), place / "tmpabc", place / "tmpdef"
+    broken.touch()
+    growing.touch()
+    os.utime(broken, (time.time() - 51,) * 2)
+    os.utime(growing, (time.time() - 20,) * 2)
+    with store.arriving("anna", 10):
+        store.sweep()
+        assert (broken.exists(), growing.exists()) == (False, True)
 
 
 @pytest.mark.parametrize("away", ["folder", "link in", "link of a folder", "part"])

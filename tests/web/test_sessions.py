@@ -73,7 +73,7 @@ def test_what_comes_without_a_session_sees_nobodys(page: Demo, anna: Caller) -> 
     with Caller(page.address) as mallory:
         for body in ({}, {"session_hash": None}):
             answer = mallory.post("run/change", {"data": ["One pass", 0.3, 0.6], **body})
-            assert answer.json()["data"] == ["", None]
+            assert "choose one" in answer.json()["data"][0]
         for wrong in ("", "a b", "a" * 65, "é", 1, [anna.session], {"session_hash": anna.session}):
             answer = mallory.post("run/change", {"data": ["One pass", 0.3, 0.6], "session_hash": wrong})
             assert answer.status_code == 400, wrong
@@ -83,7 +83,7 @@ def test_one_browser_may_have_many_pages_and_reload_each(page: Demo) -> None:
     with Caller(page.address) as first, Caller(page.address) as second:
         second.http.cookies = first.http.cookies
         assert "6 faces" in first.look_at(SIX)
-        assert record_of(second.change()) == ["", None]
+        assert "choose one" in second.change()
         cookie = first.http.cookies["mask-detector"]
         assert first.http.get("/").headers.get("set-cookie") is None
         assert first.http.cookies["mask-detector"] == cookie
@@ -139,7 +139,7 @@ def test_a_hundred_programs_do_not_take_a_visitors_picture(page: Demo, anna: Cal
             return program.ask("change", ["One pass", 0.3, 0.6], "run")
 
     with ThreadPoolExecutor(4) as crowd:
-        assert all('"data":["",null]' in answer for answer in crowd.map(ask, range(100)))
+        assert all("choose one" in answer for answer in crowd.map(ask, range(100)))
     assert "6 faces" in anna.change()
     anna.ask("leave", [], "run")  # her page is still open
     assert "6 faces" in anna.change()
@@ -152,7 +152,7 @@ def test_a_page_that_is_closed_takes_its_picture_along(page: Demo) -> None:
             anna.look({"path": str(path), "orig_name": "mine.jpg", **META})
             assert path.exists()
         eventually(lambda: not path.exists(), 40)
-        assert record_of(anna.change()) == ["", None]
+        assert "choose one" in anna.change()
 
 
 SERVED_NOT = [
