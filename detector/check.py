@@ -18,7 +18,7 @@ from detector.cli.label_flags import say_what_is_missing, say_what_was_wrong
 from detector.data.report import Report
 from detector.data.sample import Sample
 from detector.evaluation.contenders import Contender, Findings, find
-from detector.files import check_free, new_folder, refuse_existing, write_late
+from detector.files import check_free, new_folder, refuse_existing, shell_line, write_late
 from detector.labelling.check_page import Row, earlier_rows, rows_of, to_csv, write_sheet
 from detector.labelling.disagreements import KINDS, Disagreement, Face, find_disagreements
 from detector.scoring import SHOWN_IOU, TAIL, Example, one_class
@@ -154,8 +154,8 @@ def _say(found: Sequence[Disagreement], findings: Findings, args: argparse.Names
     print(f"their corrections: {corrections}; delete the lines that you do not agree with")
     if not args.data:
         pairs = zip(args.annotations or [], args.images or [], strict=False)
-        sources = "".join(f" --annotations {labels} --images {images}" for labels, images in pairs)
-        print(f"next: mask-detector convert{sources} --corrections {corrections}")
+        sources = [word for labels, pictures in pairs for word in ("--annotations", labels, "--images", pictures)]
+        print("next:", shell_line("mask-detector", "convert", *sources, "--corrections", corrections))
 
 
 def _kinds(text: str) -> list[str]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from detector import cli
 from detector.cli.flags import add_flags, positive
 from detector.errors import MissingExtraError
+from detector.files import shell_line
 from detector.labelling.search_terms import CLASS, DEFAULT_PHRASES, ENGINES, LICENCES, Phrase, read_phrases
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _say_what_happened(outcomes: list[Outcome], collection: Collection, args: ar
         print(f"warning: {args.search} gave no results for {phrases}: see --help about the engines", file=sys.stderr)
     if counts := ", ".join(f"{count} {name}" for name, count in collection.counts().items()):
         print(f"{args.out}: {counts}; where each is from: {args.out / 'provenance.csv'}")
-        print(f"next: mask-detector clean {args.out / 'images'} --out photos")
+        print("next:", shell_line("mask-detector", "clean", args.out / "images", "--out", "photos"))
 
 
 def _phrase(text: str) -> Phrase:

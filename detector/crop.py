@@ -16,6 +16,7 @@ from detector.data.regions import Regions
 from detector.data.report import Report
 from detector.engines.crops import MARGIN, SIDE
 from detector.engines.face_finders import load_finder
+from detector.files import shell_line
 from detector.scoring import MIN_SIDE
 from detector.staging import temporary_folder
 from detector.training.two_step.crop_writer import write_crops
@@ -52,20 +53,23 @@ def build_parser() -> argparse.ArgumentParser:
 def _command(args: argparse.Namespace) -> int:
     check_label_flags(args)
     with temporary_folder() as folder:
-        counts = cut_crops(args, folder / "dataset", args.out)
+        counts = cut_crops(args, folder / "dataset", args.out, keeps_report=False)
     for part, of_class in counts.items():
         print(f"{part}: {', '.join(f'{count} {name}' for name, count in of_class.items())}")
-    print(f"next: mask-detector train --engine two-step --crops {args.out}")
+    print("next:", shell_line("mask-detector", "train", "--engine", "two-step", "--crops", args.out))
     return getattr(args, "unreadable", cli.EXIT_OK)
 
 
-def cut_crops(args: argparse.Namespace, dataset: Path, out: Path) -> dict[str, dict[str, int]]:
+def cut_crops(
+    args: argparse.Namespace, dataset: Path, out: Path, *, keeps_report: bool = True
+) -> dict[str, dict[str, int]]:
     """Cut the crops of the labels that the flags name.
 
     Args:
         args: label flags, ``faces`` and ``ignore``; what they have of side, margin, min_side and seed is used.
         dataset: where LabelImg labels become a YOLO folder first.
         out: a folder that does not exist yet, or is empty.
+        keeps_report: ``dataset`` stays, with the report in it.
 
     Returns:
         The number of crops by part and class.
@@ -76,7 +80,7 @@ def cut_crops(args: argparse.Namespace, dataset: Path, out: Path) -> dict[str, d
     shared: dict[str, Any] = {"regions": regions, "report": report, "progress": cli.progress_bar}
     if args.data:
         shared["class_map"] = dict(args.map)
-    data = args.data or convert_labels(args, dataset, cli.progress_bar)
+    data = args.data or convert_labels(args, dataset, cli.progress_bar, keeps_report=keeps_report)
     parts = {part: load_yolo(data, part=part, **shared) for part in ("train", "val")}
     args.unreadable = max(say_what_was_wrong(report), getattr(args, "unreadable", cli.EXIT_OK))
     chosen = {name: getattr(args, name, None) for name in ("side", "margin", "min_side", "seed")}

@@ -12,6 +12,7 @@ from typing import Any
 from detector import cli
 from detector.cli.flags import add_flags
 from detector.engines.weights import CLASSIFIER_WEIGHTS, FACE_WEIGHTS
+from detector.files import shell_line
 from detector.media.images import list_images
 from detector.training import require_packages
 
@@ -78,9 +79,11 @@ def next_command(network: str, weights: Path | None) -> str:
         weights: its file; None if it is the default now.
     """
     if network == FACE_WEIGHTS:
-        return f"next: mask-detector train --engine two-step --faces ssd{f'={weights}' if weights else ''}"
-    engine = "--engine two-step " if network == CLASSIFIER_WEIGHTS else ""
-    return f"next: mask-detector run {engine}--source 0{f' --weights {weights}' if weights else ''}"
+        finder = f"ssd={weights}" if weights else "ssd"
+        return "next: " + shell_line("mask-detector", "train", "--engine", "two-step", "--faces", finder)
+    engine = ["--engine", "two-step"] if network == CLASSIFIER_WEIGHTS else []
+    network_file = ["--weights", str(weights)] if weights else []
+    return "next: " + shell_line("mask-detector", "run", *engine, "--source", "0", *network_file)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shlex
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -20,6 +22,7 @@ __all__ = [
     "make_folder",
     "new_folder",
     "refuse_existing",
+    "shell_line",
     "write_file",
     "write_late",
 ]
@@ -160,6 +163,11 @@ def alone(folder: Path) -> Iterator[None]:
             yield
     except BusyError as error:
         raise OutputError(f"{folder}: another run is at work there: wait until it has ended") from error
+
+
+def shell_line(*words: str | Path) -> str:
+    """Words as a line that can be pasted into the system's shell, whatever is in the names of files."""
+    return subprocess.list2cmdline(map(str, words)) if os.name == "nt" else shlex.join(map(str, words))
 
 
 def already_there(path: Path) -> OutputError:

@@ -33,7 +33,7 @@ from detector.media import images
 
 EXAMPLES = """\
   mask-detector masks --out runs/masks --sheet runs/masks.jpg
-      onto the bare faces of the sample in data/
+      onto the bare faces of the sample in data/ that train: a split.csv beside the labels is followed
   mask-detector masks -a a/xml -i a/jpg -a b/xml -i b/jpg --split split.csv --part train --out runs/masks
       only what trains; runs/masks/split.csv then says the same of the new pictures, for the next line
   mask-detector convert -a a/xml -i a/jpg -a b/xml -i b/jpg -a runs/masks/annotations -i runs/masks/images \\
@@ -159,8 +159,12 @@ def _check_outputs(args: argparse.Namespace) -> None:
 
 
 def _load(args: argparse.Namespace) -> tuple[list[Sample], Report]:
-    """The labelled pictures that the flags name, and what was left out of them."""
+    """The labelled pictures that the flags name, and what was left out of them.
+
+    A file split.csv beside the labels decides where no other does: a picture that validates must not train too.
+    """
     report, folders = Report(), label_folders(args)
+    args.split = args.split or folders.split_beside
     samples = load_voc(
         folders.annotations,
         folders.images,

@@ -17,7 +17,7 @@ from detector.data.yolo import CLASSES_TXT
 from detector.detections import CLASSES
 from detector.engines import Engine
 from detector.errors import AnnotationError, OutputError, SourceError
-from detector.files import alone, check_free, make_folder, refuse_existing, write_file, write_late
+from detector.files import alone, check_free, make_folder, refuse_existing, shell_line, write_file, write_late
 from detector.labelling.label_folder import RECORD, LabelFolder, link_in_order
 from detector.labelling.proposals import FLOOR, Proposal, propose, shown_otherwise
 from detector.media import images
@@ -208,7 +208,7 @@ def _say(outcomes: Sequence[_Outcome], args: argparse.Namespace) -> None:
     print(f"{counts[EARLIER]} {EARLIER} and not saved since, {counts[LABELLED]} labelled, {counts[LEFT_OUT]} left out")
     if not args.dry_run:
         print(f"least certain first: {args.out / RECORD}")
-        print(f"next: labelImg {args.review or args.images} {args.out / CLASSES_TXT} {args.out}")
+        print("next:", shell_line("labelImg", args.review or args.images, args.out / CLASSES_TXT, args.out))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from detector import cli
 from detector.cli.flags import add_flags, positive
 from detector.cli.label_flags import add_label_flags, check_label_flags, convert_labels, sources_given
 from detector.crop import cut_crops
+from detector.engines.metadata import MAX_SIDE
 from detector.engines.weights import CLASSIFIER_WEIGHTS, DEFAULT_WEIGHTS, FACE_WEIGHTS, default_weights
 from detector.errors import TrainingError
 from detector.export import next_command
@@ -113,6 +114,8 @@ def finish(trained: Trained, *, trust: bool = False) -> Exported:
 def _command(args: argparse.Namespace) -> int:
     network = FACE_WEIGHTS if args.finder else CLASSIFIER_WEIGHTS if args.engine == "two-step" else DEFAULT_WEIGHTS
     _check_flags(args, network)
+    if args.resume and args.resume.suffix == ".pt":  # its checkpoint was named
+        args.resume = args.resume.absolute().parents[args.resume.absolute().parent.name == "weights"]
     require_packages()
     from detector.training.exporter import install
     from detector.training.history import clock
@@ -144,6 +147,11 @@ def _check_flags(args: argparse.Namespace, network: str) -> None:
         raise TrainingError(f"--resume goes on with its own settings: leave out --{name.replace('_', '-')}")
     if args.finder and args.engine != "two-step":
         raise TrainingError("--finder: is for --engine two-step: add that, or leave it out")
+    for name in ("imgsz", "side"):
+        if (getattr(args, name) or 0) > MAX_SIDE:
+            raise TrainingError(
+                f"--{name} {getattr(args, name)}: no image fits into the memory: use at most {MAX_SIDE}"
+            )
     foreign, remedy = FOREIGN_FLAGS[network]
     cutting = [name for name in ("min_side", "faces", "ignore") if getattr(args, name) is not None]
     labels = [*sources_given(args), *(["data"] if args.data else []), *cutting]

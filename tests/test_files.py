@@ -247,3 +247,12 @@ def test_ctrl_c_comes_after_a_short_block_and_not_within() -> None:
     assert done == ["still here"]
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has a shell of its own")
+def test_a_line_for_the_shell_says_the_same_words_again() -> None:
+    words = ["labelImg", Path("my photos/it's"), "a;b", "plain"]
+    line = files.shell_line(*words)
+    assert line.endswith(" plain")
+    said = subprocess.run(["bash", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines() == [str(word) for word in words]

@@ -271,3 +271,15 @@ def test_two_runs_with_one_save_lose_nothing(tmp_path: Path, video: Path) -> Non
     for name in ("door.mp4", "door-2.mp4"):
         with av.open(tmp_path / "out" / name) as container:
             assert sum(1 for _ in container.decode(video=0)) == 60
+
+
+def test_a_checkpoint_as_weights_brings_the_command_that_exports_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = tmp_path / "my run" / "m.pt"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"PK")
+    images.write(tmp_path / "a.png", np.zeros((40, 40, 3), np.uint8))
+    assert run_module.main(["--source", str(tmp_path / "a.png"), "--weights", str(checkpoint)]) == 2
+    remedy = f"make an .onnx file with mask-detector export '{checkpoint}'"
+    assert capsys.readouterr().err == f"error: {checkpoint}: a checkpoint to train from: {remedy}\n"

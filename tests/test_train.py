@@ -119,3 +119,16 @@ def test_a_class_mapping_that_is_none_is_refused_by_the_parser(capfd: pytest.Cap
     with pytest.raises(SystemExit, match="2"):
         train.main(["--map", "bare"])
     assert "'bare' is not NAME=CLASS" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["weights/last.pt", "last.pt"])
+def test_the_checkpoint_of_a_run_may_be_named_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str
+) -> None:
+    assert train.main(["--resume", str(tmp_path / "run" / place)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: --resume {tmp_path / 'run'}: no checkpoint there")
+
+
+def test_a_size_that_fits_nowhere_is_refused_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main(["--imgsz", "100000"]) == 2
+    assert capsys.readouterr().err == "error: --imgsz 100000: no image fits into the memory: use at most 8192\n"

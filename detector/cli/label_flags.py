@@ -136,9 +136,10 @@ def build_dataset(args: argparse.Namespace, out: Path, progress: Progress) -> Re
     )
 
 
-def convert_labels(args: argparse.Namespace, out: Path, progress: Progress) -> Path:
+def convert_labels(args: argparse.Namespace, out: Path, progress: Progress, *, keeps_report: bool = True) -> Path:
     """A YOLO folder in ``out`` of all labels that the flags name; what a person should know of it is logged.
 
+    Without ``keeps_report`` the folder goes at the end, and nobody is sent to the report in it.
     ``args`` gets ``unreadable``: the exit code that images deserve which cannot be read, or none.
 
     Returns:
@@ -153,7 +154,7 @@ def convert_labels(args: argparse.Namespace, out: Path, progress: Progress) -> P
         report = build_dataset(args, out, progress)
         if not args.split:
             log.info("%s", report.split)
-    args.unreadable = say_what_was_wrong(report, f"see {out / 'report.txt'}")
+    args.unreadable = say_what_was_wrong(report, *([f"see {out / 'report.txt'}"] if keeps_report else []))
     return out / "data.yaml"
 
 

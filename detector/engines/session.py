@@ -21,6 +21,7 @@ import onnxruntime as ort
 from detector.cores import available_cores
 from detector.engines.metadata import MAX_SIDE, ModelMetadata
 from detector.errors import ModelError, ProviderError
+from detector.files import shell_line
 
 __all__ = ["Closing", "OnnxSession"]
 
@@ -37,6 +38,7 @@ AUTO_ORDER = ("cuda", "directml", "cpu")
 """What ``auto`` tries in turn. CoreML and OpenVINO compile anew for each input shape, so they are by name."""
 
 PACKAGES = {"cuda": "onnxruntime-gpu", "directml": "onnxruntime-directml", "openvino": "onnxruntime-openvino"}
+CHECKPOINTS = frozenset({".pt", ".pth"})
 FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
@@ -184,6 +186,11 @@ def _open(model: str | Path | bytes, source: str, device: str, options: ort.Sess
         except Exception as error:  # onnxruntime raises a dozen unrelated types
             reason = f" ({_first_line(error)})"
             if kind == "cpu":
+                if Path(source).suffix.lower() in CHECKPOINTS:
+                    export = shell_line("mask-detector", "export", source)
+                    raise ModelError(
+                        f"{source}: a checkpoint to train from: make an .onnx file with {export}"
+                    ) from error
                 raise ModelError(f"{source}: not a network that onnxruntime can read{reason}") from error
             continue
         # onnxruntime falls back to the CPU with no more than a warning, so look at what it really uses.

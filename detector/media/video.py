@@ -90,6 +90,8 @@ def _why_not_opened(error: FFmpegError, timeout_s: float | None, options: dict[s
     if isinstance(error, av.error.ExitError):
         return f"no answer within {timeout_s:g} s: check the address and the network"
     if isinstance(error, av.error.InvalidDataError):
+        if timeout_s is not None:
+            return "no picture, video or stream, but perhaps a web page: give the address of the file or stream itself"
         return "not a video, or one that is cut short: copy it again or convert it"
     if isinstance(error, av.error.ArgumentError) and "format_whitelist" in options:
         return (

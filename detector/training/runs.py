@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from detector.errors import TrainingError
-from detector.files import alone
+from detector.files import alone, shell_line
 from detector.staging import numbered, sweep, was_abandoned
 
 __all__ = ["batch_size", "last_checkpoint", "new_run", "one_line_errors", "run_folder"]
@@ -53,9 +53,10 @@ def run_folder(resumed: Path | None, runs: Path, name: str) -> Iterator[Path]:
         with alone(run) if run.is_dir() else nullcontext():
             yield run
     except KeyboardInterrupt:
+        again = shell_line("mask-detector", "train", "--resume", run)
         words = "stopped before the first epoch was complete: there is nothing to go on from"
         if last_checkpoint(run):
-            words = f"stopped; the last whole epoch is kept. Go on with: mask-detector train --resume {run}"
+            words = f"stopped; the last whole epoch is kept. Go on with: {again}"
         raise KeyboardInterrupt(words) from None
     finally:
         if not resumed and not last_checkpoint(run):  # nothing but copied data: made here, and of no more use

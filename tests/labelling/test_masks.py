@@ -127,6 +127,20 @@ def test_what_was_made_is_read_back_as_labels_of_its_part(tmp_path: Path) -> Non
         assert sample.truth.names.count("with_mask") == sources[name].truth.names.count("with_mask") + len(drawn)
 
 
+def test_a_split_beside_the_labels_keeps_what_validates_out(tmp_path: Path) -> None:
+    out, report = tmp_path / "made", tmp_path / "report.json"
+    assert masks.main(["--out", str(out), "--share", "1", "--report", str(report)]) == 0
+    rows = [row.split(",") for row in (SAMPLE / "split.csv").read_text().splitlines()]
+    column = rows[0].index("image")
+    validates = {row[column] for row in rows if "val" in row}
+    assert validates
+    drawn = {each["source"].rpartition("/")[2] for each in json.loads(report.read_text())["treated"]}
+    assert drawn
+    assert not drawn & validates
+    made = [line.split(",") for line in (out / "split.csv").read_text().splitlines()]
+    assert {row[1] for row in made if row[-1] == "val"} == validates
+
+
 def test_pictures_of_two_sets_with_one_name_do_not_replace_each_other(one: Path, tmp_path: Path) -> None:
     shutil.copytree(one, tmp_path / "other")
     shutil.copytree(one, tmp_path / "third" / "other")

@@ -5,6 +5,8 @@ import logging
 import sys
 import threading
 from collections.abc import Generator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +143,18 @@ def test_a_pattern_that_matches_one_video_is_that_video(tmp_path: Path) -> None:
 def test_a_camera_that_is_not_there_says_which_are() -> None:
     with pytest.raises(SourceError, match=r"^camera 97: not there \((no camera found|found: .*)\): connect one"):
         open_source("97")
+
+
+def test_a_web_page_is_no_source_and_the_remedy_is_said(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<!DOCTYPE html><html><body>the door</body></html>")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            with pytest.raises(SourceError, match=r"perhaps a web page: give the address of the file or stream itself"):
+                frames_of(f"http://127.0.0.1:{server.server_port}/index.html")
+        finally:
+            server.shutdown()
 
 
 def test_reading_ahead_keeps_order_and_stops_when_it_is_closed() -> None:
