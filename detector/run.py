@@ -140,8 +140,8 @@ def _result_sinks(args: argparse.Namespace, source: Source) -> list[Sink]:
         sinks.append(ImageSink(args.save))
         log.info("saving to %s", args.save)
     elif args.save:
-        name = source.name if source.is_live else Path(source.name).stem
-        if source.is_live:  # no file has given it a name: the address, or the camera, and the time
+        name = source.name if source.is_live or "://" in source.name else Path(source.name).stem
+        if name == source.name:  # no file has given it a name: the address, or the camera, and the time
             name = re.sub(r"\W+", "_", name.partition("://")[2] or name).strip("_") + time.strftime("_%Y%m%d_%H%M%S")
         video = VideoSink(args.save / f"{name}.mp4", source.fps, free=True)
         sinks.append(video)

@@ -14,7 +14,7 @@ from detector.errors import SourceError
 from detector.media.addresses import HOW_TO, checked_address, without_password
 from detector.media.converter import bgr_converter
 from detector.media.frames import POLL_S, Source, StillSource
-from detector.media.image_header import read_header
+from detector.media.image_header import HEIF, read_header
 from detector.media.images import Image
 from detector.media.live import Connection, LiveSource
 from detector.media.video import MAX_FRAME_PIXELS, REMOTE, VideoSource, open_container, video_stream
@@ -138,7 +138,8 @@ class Stream(Connection):
 def open_url(url: str, *, timeout_s: float, reconnect_limit_s: float) -> Source:
     """Connect to a URL and find out what is there.
 
-    A single image is a still; a video of known duration is a file, whose end is its end; the rest is live.
+    A single image is a still; a video of known duration or number of bytes is a file, whose end is its end; the rest is
+    live.
 
     Raises:
         SourceError: not an address, no answer, or neither video nor image.
@@ -148,6 +149,9 @@ def open_url(url: str, *, timeout_s: float, reconnect_limit_s: float) -> Source:
     def connect() -> InputContainer:
         return open_container(url, name, timeout_s, OPTIONS)
 
+    def as_bytes() -> InputContainer:
+        return open_container(url, name, timeout_s, OPTIONS, kind="data")
+
     began = time.monotonic()
     try:
         container = _interruptible(connect)
@@ -155,9 +159,11 @@ def open_url(url: str, *, timeout_s: float, reconnect_limit_s: float) -> Source:
         if not re.search(r"://.*[/?#].*@", url):
             raise
         raise SourceError(f"{error}; {HOW_TO}") from error  # a number ended what is taken for a host and its port
-    if container.format.name == "image2" or container.format.name.endswith("_pipe"):  # FFmpeg's names for an image
-        return StillSource.of_bytes(name, _interruptible(lambda: _whole_file(container, name)))
-    if container.duration:
+    if _is_picture(container):
+        container.close()
+        return _interruptible(lambda: _still(as_bytes(), name))
+    # Cameras that send one JPEG after the other name any number of bytes for what never ends.
+    if container.duration or (container.size > 0 and container.format.name != "mpjpeg"):
         container.close()
         return _interruptible(lambda: VideoSource(url, name, timeout_s))
     # The connection that was made to find out is the first one of the live source.
@@ -170,8 +176,15 @@ def open_url(url: str, *, timeout_s: float, reconnect_limit_s: float) -> Source:
     return LiveSource(name, attach, reconnect_limit_s=reconnect_limit_s)
 
 
-def _whole_file(container: InputContainer, name: str) -> bytes:
-    """The bytes of a single image, as the other side sends them."""
+def _is_picture(container: InputContainer) -> bool:
+    """Whether FFmpeg found a single image; GIF and APNG are read as images where they are files, so here too."""
+    kind = container.format.name
+    brand = container.metadata.get("major_brand", "").encode()
+    return kind in {"image2", "gif", "apng"} or kind.endswith("_pipe") or brand in HEIF
+
+
+def _still(container: InputContainer, name: str) -> StillSource:
+    """A single image, fetched as the other side sends it."""
     import av.error
 
     data = b""
@@ -182,8 +195,27 @@ def _whole_file(container: InputContainer, name: str) -> bytes:
                 if len(data) > MAX_STILL_BYTES:
                     break
     except av.error.FFmpegError as error:
-        raise SourceError(f"{name}: cannot be fetched ({error.strerror}): check the address and the network") from error
-    return data
+        if not data:  # else its decoder sees whether that was all
+            reason = f"cannot be fetched ({error.strerror})"
+            raise SourceError(f"{name}: {reason}: check the address and the network") from error
+    if read_header(io.BytesIO(data)).format == "heif":
+        return StillSource(name, [(name, lambda: _heif(data, name))], tolerant=False)
+    return StillSource.of_bytes(name, data)
+
+
+def _heif(data: bytes, name: str) -> Image:
+    """The picture of an AVIF or HEIC file, if it is in one piece."""
+    import av
+
+    try:
+        with av.open(io.BytesIO(data), "r", options={"codec_whitelist": "none"}) as container:
+            if len(container.streams.video) == 1:
+                stream = video_stream(container)
+                stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
+                return bgr_converter(stream, MAX_FRAME_PIXELS)(next(container.decode(stream)))
+    except (av.error.FFmpegError, StopIteration, ValueError, AttributeError):
+        pass  # its kind cannot be decoded here
+    raise SourceError(f"{name}: this HEIC or AVIF cannot be read: convert it to JPEG or PNG")
 
 
 def _interruptible(call: Callable[[], T]) -> T:

@@ -6,6 +6,7 @@ stamps of variable rates, and hides damage.
 
 from __future__ import annotations
 
+import errno
 import logging
 import math
 from collections.abc import Callable, Generator, Iterator
@@ -55,7 +56,9 @@ REMOTE = {"protocol_whitelist": "http,https,httpproxy,tls,tcp,udp,rtp,rtsp,rtsps
 """What FFmpeg may open for an address: whatever a playlist there says, no file of this computer."""
 
 
-def open_container(location: str | Head, name: str, timeout_s: float | None, options: dict[str, str]) -> InputContainer:
+def open_container(
+    location: str | Head, name: str, timeout_s: float | None, options: dict[str, str], kind: str | None = None
+) -> InputContainer:
     """Open a file or URL with PyAV.
 
     Args:
@@ -63,6 +66,7 @@ def open_container(location: str | Head, name: str, timeout_s: float | None, opt
         name: what messages call it.
         timeout_s: give up when connecting, or later a single read, takes longer; None for files.
         options: FFmpeg's options of the demuxer and the protocol.
+        kind: FFmpeg's name of the format, where it is not to be found out; "data" are the bytes as they come.
 
     Raises:
         SourceError: FFmpeg cannot open it, or there is no video in it that can be decoded.
@@ -71,9 +75,13 @@ def open_container(location: str | Head, name: str, timeout_s: float | None, opt
     import av.error
 
     try:
-        container = av.open(location, mode="r", options=options, timeout=timeout_s, metadata_errors="replace")
+        container = av.open(
+            location, mode="r", format=kind, options=options, timeout=timeout_s, metadata_errors="replace"
+        )
     except av.error.FFmpegError as error:
         raise SourceError(f"{name}: {_why_not_opened(error, timeout_s, options)}") from error
+    if kind == "data":
+        return container
     # FFmpeg also "plays" text files, as the screen of an old terminal.
     if not container.streams.video or container.format.name == "tty":
         container.close()
@@ -89,6 +97,10 @@ def _why_not_opened(error: FFmpegError, timeout_s: float | None, options: dict[s
 
     if isinstance(error, av.error.ExitError):
         return f"no answer within {timeout_s:g} s: check the address and the network"
+    if timeout_s is not None and isinstance(error, av.error.InvalidDataError):
+        return "neither an image nor a video: give its own address, not the one of a web page that shows it"
+    if timeout_s is not None and error.errno == errno.EIO:  # FFmpeg says so of a short page too
+        return f"no image and no video comes from there ({error.strerror}): check the address; a web page is none"
     if isinstance(error, av.error.InvalidDataError):
         if timeout_s is not None:
             return "no picture, video or stream, but perhaps a web page: give the address of the file or stream itself"

@@ -108,6 +108,14 @@ def test_a_change_of_size_keeps_the_size_of_the_video(tmp_path: Path) -> None:
     assert second[24, 2] < 60
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a name of Windows has no colon")
+@pytest.mark.parametrize("name", ["a:b.mp4", "out:1/a.mkv", "http://a.mov", "pipe:1.mp4", "a%03d.mp4"])
+def test_a_name_is_only_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(VideoSink(Path(name), Fraction(25)), frames(5))
+    assert len(read_back(tmp_path / name)[1]) == 5
+
+
 def test_a_video_of_no_frames_leaves_no_file(tmp_path: Path) -> None:
     written(VideoSink(tmp_path / "out.mp4", NTSC), frames(0))
     assert list(tmp_path.iterdir()) == []
