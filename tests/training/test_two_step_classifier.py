@@ -4,6 +4,7 @@ import logging
 import socket
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -69,7 +70,8 @@ def test_without_a_split_a_fifth_validates_and_near_duplicates_stay_together(tmp
         for index in range(20):
             picture = np.kron(rng.integers(0, 255, (8, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
             images.write(tmp_path / name / f"{index}.png", picture)
-            images.write(tmp_path / name / f"{index}-again.jpg", picture, quality=70)
+            again = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 70])[1]
+            (tmp_path / name / f"{index}-again.jpg").write_bytes(again.tobytes())
     found = read_crop_folder(tmp_path)
     sides = [
         {crop.path.stem.removesuffix("-again") + crop.path.parent.name for crop in part}
