@@ -18,8 +18,9 @@ EXAMPLES = """\
       data/annotations + data/images -> runs/dataset, with what data/split.csv says for validation
   mask-detector convert --annotations a/xml --images a/jpg --annotations b/xml --images b/jpg --out runs/both
       two sets: the first --annotations belong to the first --images, and so on
-  mask-detector convert --map scarf=without_mask --map helmet=ignore
-      class names that are not known by default
+  mask-detector convert --map scarf=without_mask --map helmet=background --map blurred=ignore
+      class names that are not known by default; an image with a box that is ignored is left out, because what may be
+      a face must not be learnt as background
   mask-detector convert --split split.csv --corrections fixes.csv
       your own split (columns: image, split, and optionally set, group) and corrections
       (columns: image, action, xmin, ymin, xmax, ymax, name, and optionally set, reason;

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="tests that train need the extra train")
 
+import onnx
+from PIL import Image
+
 from detector import train
-from tests.training.build import ROOT, SAMPLE, digest, untrained, yolo_folder
+from tests.training.build import ROOT, SAMPLE, copy_of_folder, digest, untrained, yolo_folder
 
 # Runs a command in a process that tells of every look at the network, and cannot have it.
 WATCHED = """
@@ -64,6 +69,39 @@ def test_training_on_the_sample_ends_with_a_verified_network_and_touches_nothing
     assert {"curves.png", "mask_detector.onnx", "mask_detector.pt", "weights"} <= {p.name for p in run.iterdir()}
     assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
     assert (digest(SAMPLE), digest(ROOT / "weights")) == before
+
+
+@pytest.mark.slow
+def test_every_image_of_a_strangers_folder_is_trained_on_or_named_and_the_count_is_of_what_was_loaded(
+    tmp_path: Path,
+) -> None:
+    theirs = copy_of_folder(tmp_path / "theirs")
+    names = sorted((tmp_path / "theirs/labels/train").iterdir())
+    for label in names[:9]:  # predictions, and one box twice
+        rows = [f"{row} 0.87\n" for row in label.read_text().splitlines()]
+        label.write_text("".join([*rows, *rows[:1]]))
+    pictures = sorted((tmp_path / "theirs/images/train").iterdir())
+    picture, page = pictures[0], pictures[-1]
+    with Image.open(picture) as image:
+        image.convert("P").save(picture, "GIF")  # under the name of a JPEG
+    page.write_bytes(b"<html>not found</html>")
+    theirs.write_text("train: ../images/train\nval: images/val\nnames: [cloth, bare]\n", encoding="utf-8")
+    maps = ("--map", "cloth=with_mask", "--map", "bare=without_mask")
+    process = start_training(
+        tmp_path, "--data", str(theirs), *maps, "--start", str(untrained()), "--epochs", "1", *SMALL
+    )
+    _, err = process.communicate(timeout=570)
+    assert process.returncode == 1, err  # an image could not be read
+    assert f"images/train/{page.name}" in err
+    run = tmp_path / "runs/train"
+    (said,) = (line for line in err.splitlines() if line.startswith("trained on "))
+    loaded = np.load(run / "dataset/labels/train.cache", allow_pickle=True).item()["labels"]
+    assert said.startswith(f"trained on {len(names) - 1} images")
+    assert len(loaded) == len(names) - 1
+    faces = sum(len(label["cls"]) for label in loaded)
+    assert sum(map(int, re.findall(r"(\d+) with", said.split("), chosen")[0]))) == faces
+    (note,) = (entry.value for entry in onnx.load(run / "mask_detector.onnx").metadata_props if entry.key == "data")
+    assert note == said
 
 
 @pytest.mark.slow

@@ -18,6 +18,7 @@ from detector.data.report import Report
 from detector.data.sample import Sample, ground_truth, resolve, trainable_size, usable_size
 from detector.data.voc import Box
 from detector.data.yolo import read_source
+from detector.data.yolo_labels import label_of
 from detector.detections import Detections
 from detector.errors import AnnotationError, SourceError
 from detector.media.image_header import ImageHeader
@@ -165,9 +166,12 @@ def load_yolo(
     report.names.update(names)
     classes, _ = resolve(names, class_map)
     report.classes |= classes
-    samples = []
+    samples, owners = [], dict.fromkeys(map(label_of, labels), "")
     for path in progress(list(labels), "reading labels"):
         title = (path.relative_to(data.parent) if path.is_relative_to(data.parent) else path).as_posix()
+        owner, owners[label_of(path)] = owners[label_of(path)], title
+        if owner and labels[path]:
+            report.suspect("image", title, f"has the same label file as {owner}: look which of the two was labelled")
         size = _size(path, title, report, whole=whole)
         boxes = [Box(source.names[box.class_id], *box.xyxy(*size)) for box in labels[path]] if size else []
         labelled = size and ground_truth(boxes, size, classes, title, report)

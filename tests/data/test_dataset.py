@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from detector.data import dataset, voc, yolo_labels
-from detector.data.loading import load_voc
+from detector.data.loading import load_voc, load_yolo
 from detector.data.report import Report
 from detector.data.sample import Sample
 from detector.errors import AnnotationError, OutputError
@@ -200,6 +200,20 @@ def test_a_data_yaml_changed_by_hand_keeps_the_folder_from_being_replaced(worksp
     (workspace.out / "data.yaml").write_text("train: images/train\n", encoding="utf-8")
     with pytest.raises(OutputError, match=r"its data\.yaml was changed"):
         build(workspace)
+
+
+def test_two_images_of_a_yolo_folder_with_one_label_file_are_pointed_out(tmp_path: Path) -> None:
+    theirs = Workspace(tmp_path)
+    for name in ("a.jpg", "a.png", "b.jpg"):
+        theirs.image(name)
+    theirs.images().with_name("labels").mkdir()
+    theirs.images().with_name("labels").joinpath("a.txt").write_text("0 .5 .5 .2 .2\n", encoding="utf-8")
+    (tmp_path / "data.yaml").write_text("train: set/images\nval: set/images\nnames: [mask, face]\n", encoding="utf-8")
+    report = Report()
+    assert len(load_yolo(tmp_path / "data.yaml", part="train", report=report)) == 3
+    assert [(note.file, note.reason.split(":")[0]) for note in report.suspicious] == [
+        ("set/images/a.png", "has the same label file as set/images/a.jpg")
+    ]
 
 
 def test_a_yolo_folder_of_predictions_with_other_names_is_adopted_as_plain_boxes(tmp_path: Path) -> None:
