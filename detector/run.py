@@ -143,9 +143,9 @@ def _result_sinks(args: argparse.Namespace, source: Source) -> list[Sink]:
         name = source.name if source.is_live or "://" in source.name else Path(source.name).stem
         if name == source.name:  # no file has given it a name: the address, or the camera, and the time
             name = re.sub(r"\W+", "_", name.partition("://")[2] or name).strip("_") + time.strftime("_%Y%m%d_%H%M%S")
-        video = VideoSink(args.save / f"{name}.mp4", source.fps, free=True)
+        video = VideoSink(args.save / f"{name}.mp4", source.fps, sound=getattr(source, "sound", None), free=True)
         sinks.append(video)
-        log.info("saving to %s", video.path)
+        log.info("saving to %s%s", video.path, ", without sound" if source.is_live or "://" in source.name else "")
     return sinks
 
 

@@ -19,6 +19,7 @@ from detector.media.frames import POLL_S, Frame
 from detector.media.growing import GrowingFile, Pieces
 from detector.media.images import Image
 from detector.media.sinks import Sink, annotated
+from detector.media.sound import SoundTrack
 from detector.media.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class VideoSink(Sink):
     Args:
         path: the video to make; .mp4, .m4v, .mov or .mkv; must not exist yet.
         fps: frames per second of the source; None where it is unknown.
+        sound: of the source, to be copied as far as there are pictures.
         free: where something has this name, take ``name-2``, ``name-3`` ... instead of refusing.
 
     Attributes:
@@ -77,12 +79,15 @@ class VideoSink(Sink):
         OutputError: the file exists, cannot be made, or has another suffix.
     """
 
-    def __init__(self, path: Path, fps: Fraction | None = None, *, free: bool = False) -> None:
+    def __init__(
+        self, path: Path, fps: Fraction | None = None, *, sound: SoundTrack | None = None, free: bool = False
+    ) -> None:
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             raise OutputError(f"{path}: not a video's name: end it in {', '.join(VIDEO_SUFFIXES)}")
         self._file = GrowingFile(path, free=free)
         self.path = self._file.path
         self._clock = _Clock(fps)
+        self._sound = sound
         self._pieces = Pieces(self._file)
         self._header = math.inf  # bytes before the first piece
         self._container: OutputContainer | None = None
@@ -126,15 +131,22 @@ class VideoSink(Sink):
             frame = self._to_yuv.reformat(raw, format="yuv420p", dst_colorspace=BT709, dst_color_range=LIMITED_RANGE)
             frame.pts, frame.time_base = ticks, self._clock.time_base
             container.mux(self._stream.encode(frame))
+            self._copy_sound(container, float(ticks * self._clock.time_base))
         except (av.error.FFmpegError, OSError) as failure:
             raise self._failure(failure) from failure
+
+    def _copy_sound(self, container: OutputContainer, seconds: float) -> None:
+        self._until = seconds
+        for packet in self._sound.until(seconds) if self._sound else ():
+            container.mux(packet)
 
     def _begin(self, width: int, height: int) -> OutputContainer:
         import av
         from av.video.reformatter import VideoReformatter
 
         kind = VIDEO_SUFFIXES[self.path.suffix.lower()]
-        options = {**OPTIONS[kind], "flush_packets": "1"}
+        # Where the sound is missing for a while, the pictures do not wait for it.
+        options = {**OPTIONS[kind], "flush_packets": "1", "max_interleave_delta": str(round(PIECE_S * 1e6))}
         self._container = av.open(self._pieces, mode="w", format=kind, options=options, buffer_size=PIECE_BYTES)
         self._stream = stream = self._container.add_stream("libx264", rate=self._clock.fps, options=X264)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
@@ -143,6 +155,8 @@ class VideoSink(Sink):
         stream.color_range = LIMITED_RANGE
         stream.colorspace = stream.color_primaries = stream.color_trc = BT709
         self._to_yuv = VideoReformatter()
+        if self._sound:
+            self._sound.join(self._container, kind)
         self._container.start_encoding()
         self._header = self._file.size
         return self._container
@@ -162,6 +176,7 @@ class VideoSink(Sink):
             try:
                 if self._container and not self._failed:
                     self._container.mux(self._stream.encode(None))
+                    self._copy_sound(self._container, self._until + float(1 / self._clock.fps))
             finally:
                 self._pieces.hold()
                 if self._container:
@@ -172,6 +187,8 @@ class VideoSink(Sink):
         except (av.error.FFmpegError, OSError) as failure:
             raise self._failure(failure) from failure
         finally:
+            if self._sound:
+                self._sound.close()
             with suppress(OSError):  # the last of it is written already, if not yet on the disk
                 self._file.close()
             if self._file.size <= self._header:  # no frame

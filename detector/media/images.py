@@ -120,6 +120,8 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image:
 
 def _decoded(data: bytes, name: str, header: ImageHeader) -> npt.NDArray[np.integer[Any] | np.floating[Any]]:
     """The pixels as they are stored, of any kind; where there may be transparency, with it."""
+    if header.animated:
+        log.info("%s: an animation, of which only the first picture is read", name)
     keep_alpha = header.format in WITH_ALPHA
     # Orientation is applied later, by the same header that image_size() reads, so that the two can never disagree.
     # IMREAD_UNCHANGED implies IMREAD_IGNORE_ORIENTATION; TIFF, whose orientation is not EXIF, comes upright from both.

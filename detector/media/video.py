@@ -20,6 +20,7 @@ from detector.media.converter import bgr_converter
 from detector.media.frames import Frame, ReadAhead, Source
 from detector.media.images import Image
 from detector.media.mp4_index import Head, check_claims
+from detector.media.sound import SoundTrack
 from detector.media.timeline import GAP_S, Timeline
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class VideoSource(Source):
         max_head: bytes of a file that may be read until its streams are known; None for any number.
 
     Attributes:
+        sound: what a saved copy may take along; None for a silent file and for what is behind a URL.
         damaged: how many packets could not be decoded, or hold too large a frame, and were passed over.
 
     Raises:
@@ -180,6 +182,8 @@ class VideoSource(Source):
         self._restarts = bool(self._container.format.flags & TS_DISCONT)
         self.length = self._stream.frames or (None if self._restarts else estimate)
         self.damaged = 0
+        here = timeout_s is None and self._container.streams.audio
+        self.sound = SoundTrack(location, name, LOOK_ONLY | FILE) if here else None
         self._frames = ReadAhead(self._decode(), AHEAD, lambda frame: frame.image.nbytes)
 
     def __iter__(self) -> Iterator[Frame]:
@@ -196,6 +200,8 @@ class VideoSource(Source):
         index = 0
         for index, raw in enumerate(self._raw_frames(), 1):
             time = times.place(None if raw.pts is None else raw.time)  # some old formats have no time stamps at all
+            if self.sound and index == 1:
+                self.sound.start = times.first or 0.0
             yield Frame(self._image(convert, raw), index - 1, time, self.name)
         if times.breaks:
             log.warning(

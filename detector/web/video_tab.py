@@ -163,7 +163,7 @@ class VideoTab:
             stem = Path(name).stem.encode()[:80].decode(errors="ignore") or "video"
             folder, reported = self.sessions.folder(session), 0.0
             copy, table = folder / f"{stem}-masks.mp4", folder / f"{stem}-masks.csv"
-            with VideoSink(copy, source.fps) as video, CsvSink(table) as rows:
+            with VideoSink(copy, source.fps, sound=source.sound) as video, CsvSink(table) as rows:
                 for frame in source:
                     if session.stop.is_set() or (frame.time or 0.0) > MAX_SECONDS + 1:
                         break
