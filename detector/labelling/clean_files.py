@@ -89,10 +89,15 @@ def find_labels(source: Path, images: Iterable[str], folder: Path | None) -> dic
         Image name to label file. Of images that share a stem, the one that the file names has it, or the first.
     """
     sharing: dict[Path, list[str]] = defaultdict(list)
+    listed: dict[Path, dict[str, Path]] = {}  # by folder: its label files by their names in lower case
     for name in sorted(images):
         label = PurePosixPath(name).with_suffix(".xml")
         places = [source / label] if folder is None else [folder / label, folder / label.name]
-        if found := next((place for place in places if place.is_file()), None):
+        for parent in {place.parent for place in places} - listed.keys():
+            files = sorted(parent.iterdir()) if parent.is_dir() else []
+            listed[parent] = {file.name.casefold(): file for file in files if file.suffix.lower() == ".xml"}
+        others = [listed[place.parent].get(place.name.casefold()) for place in places]
+        if found := next((place for place in (*places, *others) if place and place.is_file()), None):
             sharing[found].append(name)
     return {_owner(label, names): label for label, names in sharing.items()}
 

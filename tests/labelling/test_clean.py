@@ -23,6 +23,8 @@ import pytest
 
 from detector import clean
 from detector.data import voc
+from detector.labelling.clean_files import find_labels
+from detector.labelling.label_folder import LabelFolder
 from detector.media import images
 from tests.media.makers import jpeg, png, png_chunk, webp
 
@@ -533,3 +535,12 @@ def test_planted_copies_of_real_photographs_are_found_and_nothing_else(source: P
     assert len(found) >= 0.98 * len(planted)
     assert report["unreadable"] == {}
     assert report["counts"]["duplicates"] == len(found)
+
+
+def test_a_label_file_in_upper_case_belongs_to_its_image(tmp_path: Path) -> None:
+    (tmp_path / "A.XML").write_bytes(b"<annotation/>")
+    assert find_labels(tmp_path, ["a.jpg", "b.jpg"], None) == {"a.jpg": tmp_path / "A.XML"}
+    folder = LabelFolder(tmp_path, overwrite=False, refresh=False, background=False, dry_run=True)
+    assert folder.label_of(tmp_path / "a.jpg") == tmp_path / "A.XML"
+    assert not folder.may_write(tmp_path / "a.jpg")
+    assert folder.may_write(tmp_path / "b.jpg")
