@@ -82,7 +82,7 @@ class Exchange:
         self.address = str(scope["client"][0]) if scope.get("client") else ""
         self.owner = self.cookie = ""
         self._limit = max_upload if self.path == UPLOAD else MAX_LOGIN if self.path == "/login" else MAX_MESSAGE
-        self._got, self._started = 0, False
+        self._got, self._more, self._started = 0, True, False
 
     def declared(self) -> int | None:
         """Bytes that it says it brings; None if it does not say.
@@ -103,6 +103,7 @@ class Exchange:
         """
         message = await self._receive()
         self._got += len(message.get("body", b""))
+        self._more = message.get("more_body", False)
         if self._got > self._limit:
             raise self._too_large()
         return message
@@ -123,7 +124,16 @@ class Exchange:
             with suppress(Exception):
                 await self._send({"type": "http.response.body", "body": b""})
         else:
+            await self._hear_out()
             await _refusal_of(error).answer(self.path)(self.scope, self._receive, self.send)
+
+    async def _hear_out(self) -> None:
+        """Take the rest of a small request: whoever still sends when the connection is closed may see no answer."""
+        length = Headers(scope=self.scope).get("content-length", "")
+        if length.isdecimal() and 0 < int(length[:20]) <= MAX_LOGIN:
+            with suppress(Refused):
+                while self._more:
+                    await self.receive()
 
     def _too_large(self) -> Refused:
         return Refused(413, f"at most {self._limit // MEGABYTE or 1} MB in one request")

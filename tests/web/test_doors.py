@@ -178,6 +178,19 @@ FOREIGN = [
 ]
 
 
+def test_a_refusal_waits_for_a_small_request_so_that_its_sender_can_read_it(page: Attacked) -> None:
+    host, port = page.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=0.5) as connection:
+        connection.sendall(f"POST /monitoring HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 2\r\n\r\n".encode())
+        with pytest.raises(TimeoutError):
+            connection.recv(1)
+        connection.sendall(b"{}")
+        connection.settimeout(30)
+        answer = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert answer.endswith(b"there is nothing here\n")
+
+
 def test_a_post_of_another_sites_page_reaches_no_route(page: Attacked) -> None:
     before = page.uploads()
     with page.client() as client:
