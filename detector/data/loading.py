@@ -32,7 +32,7 @@ from detector.media.images import (
     list_images,
 )
 
-__all__ = ["Split", "load_faceless", "load_voc", "load_yolo"]
+__all__ = ["Split", "load_faceless", "load_voc", "load_yolo", "turned_box"]
 
 
 class Split:
@@ -228,11 +228,11 @@ def _upright(found: Pair, report: Report) -> Pair:
     if label.size != header.size:
         return found
     report.mend("annotation", found.title, "labelled lying on its side: its boxes were turned upright with the image")
-    boxes = tuple(_turned(box, header) for box in label.boxes)
+    boxes = tuple(turned_box(box, header) for box in label.boxes)
     return replace(found, label=replace(label, size=header.upright_size, boxes=boxes))
 
 
-def _turned(box: Box, header: ImageHeader) -> Box:
+def turned_box(box: Box, header: ImageHeader) -> Box:
     """A box of the stored image, in the upright one."""
     transpose, mirror, flip = ORIENTATIONS[header.orientation]
     x, y = (box.xmin, box.xmax), (box.ymin, box.ymax)

@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from detector.data import voc
+from detector.data.loading import turned_box
 from detector.errors import AnnotationError, SourceError
 from detector.labelling.clean_report import CleanedImage
-from detector.media.images import IMAGE_SUFFIXES, ORIENTATIONS
+from detector.media.image_header import ImageHeader
+from detector.media.images import IMAGE_SUFFIXES
 from detector.staging import numbered
 
 __all__ = ["find_files", "find_labels", "label_as_image", "new_names"]
@@ -130,7 +132,8 @@ def label_as_image(label: Path, image: CleanedImage) -> bytes:
         had = "x".join(map(str, image.old_size))
         raise AnnotationError(f"states {stated}, but the image had {had}: its boxes cannot be scaled")
     across, down = image.size[0] / image.old_size[0], image.size[1] / image.old_size[1]
-    boxes = (_turned(box, lying, image.orientation) if lying else box for box in annotation.boxes)
+    header = ImageHeader(image.format, lying, image.orientation)
+    boxes = (turned_box(box, header) if lying else box for box in annotation.boxes)
     scaled = (
         replace(box, xmin=box.xmin * across, xmax=box.xmax * across, ymin=box.ymin * down, ymax=box.ymax * down)
         for box in boxes
@@ -147,16 +150,3 @@ def _lying_size(annotation: voc.Annotation, image: CleanedImage) -> tuple[int, i
     if image.orientation == 1 or annotation.size != stored:
         return None
     return stored if stored != image.old_size or image.format in {"png", "webp"} else None
-
-
-def _turned(box: voc.Box, stored: tuple[int, int], orientation: int) -> voc.Box:
-    """A box of the stored image, of (width, height) px, in the upright one."""
-    transpose, mirror, flip = ORIENTATIONS[orientation]
-    (left, top, right, bottom), (width, height) = box.xyxy, stored
-    if transpose:
-        (left, top, right, bottom), (width, height) = (top, left, bottom, right), (height, width)
-    if mirror:
-        left, right = width - right, width - left
-    if flip:
-        top, bottom = height - bottom, height - top
-    return replace(box, xmin=left, ymin=top, xmax=right, ymax=bottom)

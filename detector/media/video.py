@@ -103,8 +103,6 @@ def _why_not_opened(error: FFmpegError, timeout_s: float | None, options: dict[s
     if timeout_s is not None and error.errno == errno.EIO:  # FFmpeg says so of a short page too
         return f"no image and no video comes from there ({error.strerror}): check the address; a web page is none"
     if isinstance(error, av.error.InvalidDataError):
-        if timeout_s is not None:
-            return "no picture, video or stream, but perhaps a web page: give the address of the file or stream itself"
         return "not a video, or one that is cut short: copy it again or convert it"
     if isinstance(error, av.error.ArgumentError) and "format_whitelist" in options:
         return (

@@ -151,7 +151,7 @@ def test_a_web_page_is_no_source_and_the_remedy_is_said(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            with pytest.raises(SourceError, match=r"perhaps a web page: give the address of the file or stream itself"):
+            with pytest.raises(SourceError, match=r"give its own address, not the one of a web page"):
                 frames_of(f"http://127.0.0.1:{server.server_port}/index.html")
         finally:
             server.shutdown()
