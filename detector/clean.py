@@ -10,7 +10,7 @@ from pathlib import Path
 
 from detector import cli
 from detector.cli.flags import add_flags, positive
-from detector.errors import MissingExtraError
+from detector.errors import require_extra
 
 EXAMPLES = """\
   mask-detector clean downloads --out photos --dry-run
@@ -49,10 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(args: argparse.Namespace) -> int:
-    try:
-        from detector.labelling.cleaning import clean
-    except ImportError as error:
-        raise MissingExtraError(error.name or "a package", "labelling") from error
+    require_extra("labelling", "imagehash", "PIL", "pillow_heif", "simplejpeg")
+    from detector.labelling.cleaning import clean
+
     began = time.monotonic()
     report = clean(
         args.source,

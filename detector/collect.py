@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from detector import cli
 from detector.cli.flags import add_flags, positive
-from detector.errors import MissingExtraError
+from detector.errors import require_extra
 from detector.files import shell_line
 from detector.labelling.search_terms import CLASS, DEFAULT_PHRASES, ENGINES, LICENCES, Phrase, read_phrases
 
@@ -81,11 +81,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(args: argparse.Namespace) -> int:
-    try:
-        from detector.labelling.collecting import collect, open_collection
-        from detector.labelling.search import SearchEngine
-    except ImportError as error:
-        raise MissingExtraError(error.name or "a package", "labelling") from error
+    require_extra("labelling", "icrawler", "requests")
+    from detector.labelling.collecting import collect, open_collection
+    from detector.labelling.search import SearchEngine
+
     listed = read_phrases(args.phrases or DEFAULT_PHRASES) if args.phrases or not args.phrase else []
     with (
         open_collection(args.out, dry_run=args.dry_run) as collection,

@@ -16,8 +16,8 @@ from detector.cli.label_flags import say_what_is_missing
 from detector.data.progress import Progress, silent
 from detector.data.sample import Sample
 from detector.engines import load_engine
-from detector.errors import ModelError
-from detector.evaluation.charts import LINES, import_matplotlib
+from detector.errors import ModelError, require_extra
+from detector.evaluation.charts import LINES
 from detector.evaluation.comparison import Comparison, most_different, table
 from detector.evaluation.comparison_page import write_comparison
 from detector.evaluation.contenders import Contender, find, open_contender
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace, others: Opener = lambda _: []) -> int:
         if path:
             refuse_existing(path)
     if args.out:
-        import_matplotlib()  # now, not after minutes of work; Jinja2 comes with it
+        require_extra("score", "matplotlib", "jinja2")
     with ExitStack() as stack:
         contenders = [*_ours(args, stack), *others(stack)]
         if len(contenders) > LINES:

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from detector import cli
@@ -18,7 +17,7 @@ from detector._heap import return_memory
 from detector.cli.flags import add_engine_flags, engine_from
 from detector.defaults import ENGINES
 from detector.engines import DEFAULT_WEIGHTS, Engine, load_engine
-from detector.errors import MissingExtraError, ModelError
+from detector.errors import ModelError, require_extra
 
 if TYPE_CHECKING:
     import gradio as gr
@@ -47,15 +46,10 @@ def build_demo(engine: Engine, other: Engine | None = None, *, conf: float | Non
     Raises:
         MissingExtraError: gradio is not installed.
     """
-    _require_gradio()
+    require_extra("demo", "gradio")
     with _no_proxy():
         from detector.web.page import build_page
     return build_page(engine, other, conf=conf, model=model)
-
-
-def _require_gradio() -> None:
-    if find_spec("gradio") is None:
-        raise MissingExtraError("gradio", "demo")
 
 
 @contextmanager
@@ -94,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(args: argparse.Namespace) -> int:
-    _require_gradio()
+    require_extra("demo", "gradio")
     return_memory()
     with ExitStack() as stack:
         engine = stack.enter_context(engine_from(args))

@@ -14,6 +14,8 @@ The message is one line that names the file or flag and says what to do. Command
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 __all__ = [
     "AnnotationError",
     "DetectorError",
@@ -23,6 +25,7 @@ __all__ = [
     "ProviderError",
     "SourceError",
     "TrainingError",
+    "require_extra",
 ]
 
 
@@ -80,3 +83,14 @@ class MissingExtraError(DetectorError):
         )
         self.package = package
         self.extra = extra
+
+
+def require_extra(extra: str, *modules: str) -> None:
+    """Call before modules are imported that an extra brings, and before minutes of work that end with them.
+
+    Raises:
+        MissingExtraError: one of them is not installed.
+    """
+    for module in modules:
+        if find_spec(module) is None:
+            raise MissingExtraError(module.replace("_", "-"), extra)

@@ -15,13 +15,13 @@ from detector.cli.flags import add_engine_flags, add_flags, engine_from
 from detector.cli.image_flags import add_image_flags, load_scored_images
 from detector.cli.label_flags import say_what_is_missing
 from detector.engines import default_weights
-from detector.errors import ModelError, OutputError
+from detector.errors import ModelError, OutputError, require_extra
 from detector.evaluation import text
-from detector.evaluation.charts import chart_file, import_matplotlib, precision_recall_chart, reliability_chart
+from detector.evaluation.charts import chart_file, precision_recall_chart, reliability_chart
 from detector.evaluation.contenders import find, open_contender
 from detector.evaluation.figures import by_set, measure
 from detector.files import make_folder, refuse_existing, write_late
-from detector.scoring import SAME_FACE_IOU, calibrate, export_coco, import_onnx
+from detector.scoring import SAME_FACE_IOU, calibrate, export_coco
 
 __all__ = ["main"]
 
@@ -107,11 +107,11 @@ def _check_outputs(args: argparse.Namespace) -> None:
         if path and path.suffix.lower() != suffix:
             raise OutputError(f"--{flag} {path}: name a file that ends in {suffix}")
     if args.curves or args.reliability:
-        import_matplotlib()
+        require_extra("score", "matplotlib")
     if args.calibrate:
         if args.engine == "two-step":
             raise ModelError("--calibrate: only the single-stage engine has a calibration: leave out --engine two-step")
-        import_onnx()
+        require_extra("train", "onnx")
     paths = [path for path in (args.curves, args.reliability, args.calibrate) if path]
     paths += [Path(args.json)] if args.json and args.json != "-" else []
     paths += [args.coco / "ground_truth.json", args.coco / "detections.json"] if args.coco else []

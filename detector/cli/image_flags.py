@@ -15,8 +15,8 @@ from detector.data.report import Report
 from detector.data.sample import Sample
 from detector.data.yolo import read_source
 from detector.detections import CLASSES
-from detector.errors import AnnotationError
-from detector.scoring import MIN_SIDE, import_coco_eval, shorter_side
+from detector.errors import AnnotationError, require_extra
+from detector.scoring import MIN_SIDE, shorter_side
 
 __all__ = ["ALL", "add_image_flags", "load_images", "load_scored_images"]
 
@@ -85,7 +85,7 @@ def load_scored_images(args: argparse.Namespace) -> list[Sample]:
         AnnotationError, SourceError: as there.
         MissingExtraError: what scores them is not installed.
     """
-    import_coco_eval()  # now, not after minutes of finding faces
+    require_extra("score", "faster_coco_eval")  # now, not after minutes of finding faces
     report = Report()
     samples = load_images(args, report, faceless=True)
     say_what_was_wrong(report)

@@ -16,13 +16,13 @@ from typing import Any
 from detector.data.loading import load_voc, load_yolo
 from detector.data.pillow_check import pillow_fault
 from detector.data.progress import Progress, silent
-from detector.data.random_split import choose_val, group_near_duplicates, import_imagehash, perceptual_hashes
+from detector.data.random_split import choose_val, group_near_duplicates, perceptual_hashes
 from detector.data.report import Report
 from detector.data.sample import IGNORE, NO_FACE, Sample
 from detector.data.yolo import DATA_YAML, TRAINABLE
 from detector.data.yolo_labels import format_labels
 from detector.detections import CLASSES
-from detector.errors import AnnotationError, OutputError, SourceError
+from detector.errors import AnnotationError, OutputError, SourceError, require_extra
 from detector.files import new_folder
 from detector.media import images as image_files
 from detector.media.image_limits import ended
@@ -77,7 +77,7 @@ def build(
     if split is None:
         if not 0 < val < 1:
             raise AnnotationError(f"--val {val}: the share for validation must be between 0 and 1, like 0.1")
-        import_imagehash()  # now, not after minutes of reading
+        require_extra("labelling", "imagehash")  # now, not after minutes of reading
     at_random = f"{val:.0%} of the images validate, chosen at random with seed {seed}"
     report = Report(split=f"split: {f'as in {split.name}' if split else at_random}")
     samples = load_voc(

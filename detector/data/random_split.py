@@ -9,33 +9,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
 from detector.data.progress import Progress
-from detector.errors import MissingExtraError, SourceError
+from detector.errors import SourceError, require_extra
 from detector.media import images
 
-__all__ = ["choose_val", "group_near_duplicates", "import_imagehash", "perceptual_hashes"]
+__all__ = ["choose_val", "group_near_duplicates", "perceptual_hashes"]
 
 MAX_HASH_DISTANCE = 8
 """Of 64 bits. Finds nine of ten near-duplicate pairs of the project's 3,410 photographs, and joins 51 other pairs."""
-
-
-def import_imagehash() -> ModuleType:
-    """The optional package that a random split needs.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        import imagehash
-    except ImportError as error:
-        raise MissingExtraError("imagehash", "labelling") from error
-    module: ModuleType = imagehash
-    return module
 
 
 def perceptual_hashes(paths: Sequence[Path], progress: Progress) -> list[npt.NDArray[np.bool_] | None]:
@@ -46,7 +31,8 @@ def perceptual_hashes(paths: Sequence[Path], progress: Progress) -> list[npt.NDA
     Raises:
         MissingExtraError: imagehash is not installed.
     """
-    imagehash = import_imagehash()
+    require_extra("labelling", "imagehash")
+    import imagehash
     from PIL import Image
 
     def hash_of(path: Path) -> npt.NDArray[np.bool_] | None:

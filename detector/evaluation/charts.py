@@ -9,11 +9,10 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from types import ModuleType
 from typing import Any
 
 from detector.detections import CLASSES
-from detector.errors import MissingExtraError
+from detector.errors import require_extra
 from detector.evaluation.figures import Figures
 from detector.evaluation.pages import COLOURS
 from detector.scoring import SAME_FACE_IOU, calibration_error, reliability
@@ -23,7 +22,6 @@ __all__ = [
     "Chart",
     "chart_file",
     "draw_chart",
-    "import_matplotlib",
     "precision_recall_chart",
     "reliability_chart",
 ]
@@ -55,26 +53,14 @@ class Chart:
     top: float | None = None
 
 
-def import_matplotlib() -> ModuleType:
-    """The optional package that draws; not before it is needed, since it takes half a second.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise MissingExtraError("matplotlib", "score") from error
-    return matplotlib
-
-
 def chart_file(chart: Chart) -> str:
     """The chart as an SVG file on white.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    matplotlib = import_matplotlib()
+    require_extra("score", "matplotlib")
+    import matplotlib  # here: it takes half a second
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 

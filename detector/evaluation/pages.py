@@ -6,7 +6,7 @@ import base64
 from functools import cache
 from typing import Any
 
-from detector.errors import MissingExtraError
+from detector.errors import require_extra
 
 __all__ = ["COLOURS", "DARK", "LIGHT", "write_page"]
 
@@ -44,10 +44,8 @@ def write_page(template: str, **content: object) -> str:
 
 @cache
 def _environment() -> Any:
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("Jinja2", "score") from error
+    require_extra("score", "jinja2")
+    import jinja2
 
     pages = jinja2.Environment(
         loader=jinja2.PackageLoader("detector"),

@@ -4,8 +4,8 @@ Both are of what people are shown: one word per face, its surer class. :func:`on
 name both, as other people's networks do.
 """
 
-from detector.scoring.coco import ClassScore, export_coco, import_coco_eval, score
-from detector.scoring.confidences import Bin, calibrate, calibration_error, fit, import_onnx, recalibrated, reliability
+from detector.scoring.coco import ClassScore, export_coco, score
+from detector.scoring.confidences import Bin, calibrate, calibration_error, fit, recalibrated, reliability
 from detector.scoring.examples import FACE_SIZES, MIN_SIDE, SHOWN_IOU, TAIL, Example, one_class, shorter_side
 from detector.scoring.matching import SAME_FACE_IOU, Confusion, Matches, Words, best_threshold, count, match
 
@@ -27,8 +27,6 @@ __all__ = [
     "count",
     "export_coco",
     "fit",
-    "import_coco_eval",
-    "import_onnx",
     "match",
     "one_class",
     "recalibrated",

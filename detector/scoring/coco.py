@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -21,11 +20,11 @@ import numpy.typing as npt
 from detector.boxes import MAX_DETECTIONS
 from detector.data.sample import Sample
 from detector.detections import CLASSES, Detections
-from detector.errors import MissingExtraError
+from detector.errors import require_extra
 from detector.files import write_file
 from detector.scoring.examples import FACE_SIZES, MIN_SIDE, Example, shorter_side
 
-__all__ = ["ClassScore", "export_coco", "import_coco_eval", "score"]
+__all__ = ["ClassScore", "export_coco", "score"]
 
 NOTE = (
     "area is the square of a box's shorter side, px. Load both files with COCO(file), not with loadRes, which would "
@@ -89,20 +88,6 @@ def score(examples: Iterable[Example], *, min_side: float = MIN_SIDE) -> tuple[C
     return tuple(scores)
 
 
-def import_coco_eval() -> ModuleType:
-    """The optional package that :func:`score` needs.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    try:
-        import faster_coco_eval
-    except ImportError as error:
-        raise MissingExtraError("faster-coco-eval", "score") from error
-    module: ModuleType = faster_coco_eval
-    return module
-
-
 def export_coco(
     folder: Path, examples: Sequence[Example], images: Sequence[Sample], *, min_side: float, replace: bool = False
 ) -> tuple[Path, Path]:
@@ -141,7 +126,9 @@ def export_coco(
 
 def _precision(examples: Sequence[Example], ranges: Sequence[tuple[float, float]]) -> npt.NDArray[np.float64]:
     """Interpolated precision (IoU 0.5 to 0.95, recall 0 to 1, class, range of sides); NaN where nothing is to find."""
-    library = import_coco_eval()
+    require_extra("score", "faster_coco_eval")
+    import faster_coco_eval as library
+
     with contextlib.redirect_stdout(None):  # the library reports its progress with print
         truth, found = library.COCO(_truth(examples)), library.COCO(_found(examples))
         evaluation = library.COCOeval_faster(truth, found, iouType="bbox", print_function=lambda *_: None)

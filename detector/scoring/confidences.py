@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from detector.detections import CLASSES
 from detector.engines.calibration import Calibration, features
 from detector.engines.session import OnnxSession
-from detector.errors import AnnotationError, MissingExtraError
+from detector.errors import AnnotationError, require_extra
 from detector.files import write_late
 from detector.scoring.matching import Matches, best_threshold
 
@@ -23,7 +22,6 @@ __all__ = [
     "calibrate",
     "calibration_error",
     "fit",
-    "import_onnx",
     "logistic",
     "recalibrated",
     "reliability",
@@ -142,19 +140,6 @@ def _shown(matches: Matches) -> tuple[Floats, npt.NDArray[np.int64], npt.NDArray
     return confidence, class_id, right
 
 
-def import_onnx() -> Any:
-    """The optional package that writes the file.
-
-    Raises:
-        MissingExtraError: it is not installed: better said now than after minutes of finding faces.
-    """
-    try:
-        import onnx
-    except ImportError as error:
-        raise MissingExtraError("onnx", "train") from error
-    return onnx
-
-
 def uncalibrated(network: Path) -> bytes:
     """A network whose confidences are its own scores, as other programs see them.
 
@@ -200,7 +185,9 @@ def calibrate(network: Path, out: Path, matches: Matches, *, replace: bool = Fal
 
 def _with_entries(network: Path, **changes: str | None) -> bytes:
     """The file with other entries in its metadata; None takes one out."""
-    onnx = import_onnx()
+    require_extra("train", "onnx")
+    import onnx
+
     model = onnx.load(network)
     entries: dict[str, str | None] = {entry.key: entry.value for entry in model.metadata_props} | changes
     onnx.helper.set_model_props(model, {key: value for key, value in entries.items() if value is not None})

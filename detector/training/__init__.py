@@ -1,8 +1,6 @@
 """From labels to a verified ONNX file. The only part of the package that needs torch: import its modules late."""
 
-from importlib.util import find_spec
-
-from detector.errors import MissingExtraError
+from detector.errors import require_extra
 
 __all__ = ["require_packages"]
 
@@ -13,6 +11,4 @@ def require_packages() -> None:
     Raises:
         MissingExtraError: the extra ``train`` is not installed.
     """
-    for package in ("torch", "torchvision", "ultralytics", "onnx", "onnxslim"):
-        if find_spec(package) is None:
-            raise MissingExtraError(package, "train")
+    require_extra("train", "torch", "torchvision", "ultralytics", "onnx", "onnxslim")
