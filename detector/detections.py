@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class Detections:
             exclusive.
         confidence: float32 (N,), 0 to 1; ground truth has 1.
         class_id: int64 (N,), an index into :data:`CLASSES`.
+        track_id: int64 (N,), the number that :class:`detector.tracking.Tracker` gave the person, or -1.
 
     Raises:
         ValueError: shapes that do not fit together, numbers that are not finite, or a class that does not exist.
@@ -36,16 +37,20 @@ class Detections:
     xyxy: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float32]
     class_id: npt.NDArray[np.int64]
+    track_id: npt.NDArray[np.int64] = field(default_factory=lambda: np.array(-1))  # one number stands for all
 
     def __post_init__(self) -> None:
-        for name, dtype in (("xyxy", np.float32), ("confidence", np.float32), ("class_id", np.int64)):
+        if np.ndim(self.track_id) == 0:
+            object.__setattr__(self, "track_id", np.full(np.shape(self.confidence), self.track_id))
+        for name in ("xyxy", "confidence", "class_id", "track_id"):
+            dtype = np.int64 if name.endswith("_id") else np.float32
             array = np.asarray(getattr(self, name), dtype=dtype).view()
             array.flags.writeable = False
             object.__setattr__(self, name, array)
         count = len(self.confidence) if self.confidence.ndim == 1 else -1
-        shapes = (self.xyxy.shape, self.confidence.shape, self.class_id.shape)
-        if shapes != ((count, 4), (count,), (count,)):
-            raise ValueError(f"expected xyxy (N, 4), confidence (N,) and class_id (N,), got {shapes}")
+        shapes = (self.xyxy.shape, self.confidence.shape, self.class_id.shape, self.track_id.shape)
+        if shapes != ((count, 4), (count,), (count,), (count,)):
+            raise ValueError(f"expected xyxy (N, 4), confidence (N,), class_id (N,) and track_id (N,), got {shapes}")
         if not (np.isfinite(self.xyxy).all() and np.isfinite(self.confidence).all()):
             raise ValueError("boxes and confidences must be finite numbers")
         if count and (self.class_id.min() < 0 or self.class_id.max() >= len(CLASSES)):
@@ -70,7 +75,7 @@ class Detections:
 
     def __getitem__(self, index: Index) -> Detections:
         """The faces that a slice, a list of indices or a boolean mask selects."""
-        return Detections(self.xyxy[index], self.confidence[index], self.class_id[index])
+        return Detections(self.xyxy[index], self.confidence[index], self.class_id[index], self.track_id[index])
 
     def __iter__(self) -> Iterator[tuple[list[float], float, str]]:
         """Each face as ([left, top, right, bottom], confidence, class name)."""

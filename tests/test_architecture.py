@@ -23,6 +23,7 @@ LAYERS = [  # each may import those above it, and its own part
     {"media"},
     {"data"},
     {"engines"},
+    {"tracking"},
     {"scoring"},
     {"evaluation"},
     {"labelling"},

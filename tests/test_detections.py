@@ -37,6 +37,11 @@ def test_a_mask_a_slice_and_a_list_select() -> None:
     assert len(TWO[[]]) == 0
 
 
+def test_a_face_keeps_its_persons_number_and_has_none_at_first() -> None:
+    numbered = dataclasses.replace(TWO, track_id=[7, 3])
+    assert (TWO.track_id.tolist(), numbered[[1]].track_id.tolist()) == ([-1, -1], [3])
+
+
 def test_faces_come_one_by_one_in_plain_types() -> None:
     assert list(TWO)[1] == ([5.0, 5.0, 8.0, 9.0], 0.5, "without_mask")
     assert [TWO.count(name) for name in CLASSES] == [1, 1]
@@ -45,7 +50,7 @@ def test_faces_come_one_by_one_in_plain_types() -> None:
 @pytest.mark.parametrize(
     ("xyxy", "confidence", "class_id", "words"),
     [
-        (np.zeros((2, 4)), np.zeros(1), np.zeros(1), r"got \(\(2, 4\), \(1,\), \(1,\)\)"),
+        (np.zeros((2, 4)), np.zeros(1), np.zeros(1), r"got \(\(2, 4\), \(1,\), \(1,\), \(1,\)\)"),
         (np.zeros((1, 5)), np.zeros(1), np.zeros(1), r"expected xyxy \(N, 4\)"),
         (np.zeros(4), np.zeros(1), np.zeros(1), r"expected xyxy \(N, 4\)"),
         (np.full((1, 4), np.nan), np.zeros(1), np.zeros(1), "finite"),

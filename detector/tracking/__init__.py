@@ -1,0 +1,6 @@
+"""A person's number and steady verdict, from one source's frames."""
+
+from detector.tracking.tracker import Tracker
+from detector.tracking.verdict import Person
+
+__all__ = ["Person", "Tracker"]
