@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import logging
@@ -33,6 +34,9 @@ MAX_MESSAGE, MAX_LOGIN = 8 * MEGABYTE, 1 << 16
 DEPTH, CONTAINERS = 32, 10_000
 """How deep lists and objects may lie in each other, and how many there may be: Gradio walks over them by recursion."""
 
+HEAR_OUT_S = 2.0
+"""Who is refused may send for so long before the connection is closed."""
+
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -43,7 +47,7 @@ class Refused(Exception):  # noqa: N818 - not an error of ours
         status: of the answer.
         words: why, in one line.
         retry_s: after how many seconds it may be tried again; 0 says nothing about it.
-        hang_up: do not wait for the rest of the request. A browser that still sends then sees no answer.
+        hang_up: close the connection after the answer.
     """
 
     def __init__(self, status: int, words: str, retry_s: int = 0, *, hang_up: bool = True) -> None:
@@ -120,20 +124,20 @@ class Exchange:
 
     async def fail(self, error: Exception) -> None:
         """End it: with one line, or, where an answer has begun, in the middle."""
-        if self._started:
-            with suppress(Exception):
-                await self._send({"type": "http.response.body", "body": b""})
-        else:
-            await self._hear_out()
-            await _refusal_of(error).answer(self.path)(self.scope, self._receive, self.send)
+        if not self._started:
+            await _refusal_of(error).answer(self.path)(self.scope, self._receive, self._send_unended)
+            with suppress(asyncio.TimeoutError, Refused):
+                await asyncio.wait_for(self._hear_out(), HEAR_OUT_S)
+        with suppress(Exception):
+            await self._send({"type": "http.response.body", "body": b""})
+
+    async def _send_unended(self, message: Message) -> None:
+        await self.send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
 
     async def _hear_out(self) -> None:
-        """Take the rest of a small request: whoever still sends when the connection is closed may see no answer."""
-        length = Headers(scope=self.scope).get("content-length", "")
-        if length.isdecimal() and 0 < int(length[:20]) <= MAX_LOGIN:
-            with suppress(Refused):
-                while self._more:
-                    await self.receive()
+        """Take the rest of the request: to who still sends, a connection closed meanwhile loses the answer."""
+        while self._more:
+            self._more = (await self._receive()).get("more_body", False)
 
     def _too_large(self) -> Refused:
         return Refused(413, f"at most {self._limit // MEGABYTE or 1} MB in one request")
