@@ -1,78 +1,116 @@
 """Follow faces from frame to frame and give each person one number and one steady verdict.
 
 Which face is which says ByteTrack (Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection
-Box", ECCV 2022) in the library ``trackers``; what the person wears is summed here (:mod:`detector.tracking.verdict`).
+Box", ECCV 2022) in the library ``trackers``; what the person wears is weighed here (:mod:`detector.tracking.verdict`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
-from detector.detections import Detections
+from detector.detections import CLASSES, Detections
 from detector.errors import require_extra
 from detector.tracking.verdict import Person
 
-__all__ = ["Tracker"]
+__all__ = ["Event", "Tracker"]
 
-LOST_S = 2.0  # a person out of sight for longer has left
+LOST_S = 2.0  # who is out of sight for longer has left
 STEP_S = 1 / 30  # between two frames where the clock says nothing sensible
 CERTAIN = 0.5  # a face that is less sure continues a track, but starts none
 LEAST_OVERLAP = 0.1  # with where the face is expected
 
 
+@dataclass(frozen=True)
+class Event:
+    """What happened to one person.
+
+    Args:
+        what: the verdict was settled, has changed, or nobody has seen the person for two seconds.
+        time: of the frame that brought it, as :attr:`detector.media.frames.Frame.time`.
+        number: the person's, 1, 2, 3 ...
+        verdict: the steady class.
+        confidence: of the verdict, 0 to 1.
+        seen_s: seconds that the person was in view until then.
+        box: left, top, right, bottom of the face where it was last seen, px.
+    """
+
+    what: Literal["appears", "changes", "leaves"]
+    time: float | None
+    number: int
+    verdict: str
+    confidence: float
+    seen_s: float
+    box: tuple[float, float, float, float]
+
+
 class Tracker:
     """The people before one camera, or in one video: one for each source.
 
+    Args:
+        on_event: called within ``update`` when somebody appears, changes or leaves.
+
     Attributes:
-        people: everybody whose verdict was settled so far, by number.
+        counts: how many people there were so far, by the name of their verdict, the latest of each.
 
     Raises:
         MissingExtraError: the extra ``track`` is not installed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_event: Callable[[Event], object] | None = None) -> None:
         require_extra("track", "trackers")
-        from trackers import ByteTrackTracker  # here: it takes over a second to import
+        from supervision import Detections as Boxes  # here: they take over a second to import
+        from trackers import ByteTrackTracker
 
-        self.people: list[Person] = []
+        self.on_event = on_event
+        self.counts = dict.fromkeys(CLASSES, 0)
         self._byte_track: Any = ByteTrackTracker(
             lost_track_buffer=round(LOST_S * 30),
             track_activation_threshold=CERTAIN,
             high_conf_det_threshold=CERTAIN,
             minimum_iou_threshold=LEAST_OVERLAP,
         )
+        self._boxes = Boxes
         self._followed: dict[int, Person] = {}  # under the library's own numbers
         self._visible: set[int] = set()
         self._clock = 0.0  # the source's time without its jumps backwards
-        self._last: float | None = None
+        self._time: float | None = None
+
+    @property
+    def people(self) -> list[Person]:
+        """Who is here now, seen in the last frame or not, as far as their verdicts are settled; by number."""
+        return sorted((one for one in self._followed.values() if one.number > 0), key=lambda one: one.number)
 
     def update(self, detections: Detections, time_s: float | None) -> Detections:
         """Take the faces of the next frame.
 
         Args:
             detections: what the engine found, N faces.
-            time_s: of the frame, in seconds, as :attr:`detector.media.frames.Frame.time`. A clock that is set back
-                counts as one frame later.
+            time_s: of the frame, in seconds, as :attr:`detector.media.frames.Frame.time`. A clock that is set back, or
+                no time, counts as one frame later; of one that is set forward nobody is found again.
 
         Returns:
             The same N boxes in their order; where the person's verdict is settled, with ``track_id`` and the steady
             class and confidence, else as the engine found them.
         """
-        from supervision import Detections as Boxes
-
         self._advance(time_s)
-        rows = np.arange(len(detections))
-        boxes = Boxes(xyxy=detections.xyxy, confidence=detections.confidence, class_id=rows)
+        boxes = self._boxes(detections.xyxy, confidence=detections.confidence, class_id=np.arange(len(detections)))
         matched = self._byte_track.update(boxes, timestamp=self._clock)
         tracks = np.full(len(detections), -1)
         tracks[matched.class_id] = matched.tracker_id
         self._visible = set(tracks.tolist()) - {-1}
-        for row in np.flatnonzero(tracks >= 0):
-            self._look(int(tracks[row]), detections, int(row))
-        self._let_go()
+        self._let_go({track.tracker_id for track in self._byte_track.tracks})
+        for row in np.flatnonzero(tracks >= 0).tolist():
+            self._look(int(tracks[row]), detections, row)
         return self._steady(detections, tracks.tolist())
+
+    def finish(self) -> None:
+        """The last frame was taken: whoever is still here leaves. The counts stay."""
+        self._byte_track.tracks = []
+        self._let_go(set())
 
     @property
     def coasting(self) -> Detections:
@@ -89,25 +127,37 @@ class Tracker:
         )
 
     def _advance(self, time_s: float | None) -> None:
-        if time_s is not None and self._last is None:
+        if time_s is not None and self._time is None:
             self._clock = time_s
         else:
-            elapsed = 0.0 if time_s is None or self._last is None else time_s - self._last
+            elapsed = 0.0 if time_s is None or self._time is None else time_s - self._time
             self._clock += elapsed if elapsed > 0 else STEP_S
-        self._last = time_s
+        self._time = time_s
 
     def _look(self, track: int, detections: Detections, row: int) -> None:
+        """Weigh what one frame says of one person."""
         person = self._followed.setdefault(track, Person(self._clock))
-        person.box = tuple(detections.xyxy[row].tolist())
+        before = person.verdict
+        left, top, right, bottom = detections.xyxy[row].tolist()
+        person.box = (left, top, right, bottom)
         person.look(int(detections.class_id[row]), float(detections.confidence[row]), self._clock)
-        if person.class_id >= 0 and person.number < 0:
-            self.people.append(person)
-            person.number = len(self.people)
+        if person.verdict != before:
+            self.counts[person.verdict] += 1
+            if before:
+                self.counts[before] -= 1
+            else:
+                person.number = sum(self.counts.values())
+            self._tell("changes" if before else "appears", person)
 
-    def _let_go(self) -> None:
-        alive = {track.tracker_id for track in self._byte_track.tracks}
+    def _let_go(self, alive: set[int]) -> None:
         for track in [track for track in self._followed if track not in alive]:
-            self._followed.pop(track).present = False
+            person = self._followed.pop(track)
+            if person.number > 0:
+                self._tell("leaves", person)
+
+    def _tell(self, what: Literal["appears", "changes", "leaves"], one: Person) -> None:
+        if self.on_event:
+            self.on_event(Event(what, self._time, one.number, one.verdict, one.confidence, one.seen_s, one.box))
 
     def _steady(self, detections: Detections, tracks: list[int]) -> Detections:
         confidence, class_id = detections.confidence.copy(), detections.class_id.copy()

@@ -33,7 +33,6 @@ class Person:
         last_s: when the face was last seen, in the source's seconds.
         seen_s: how many seconds it was in view.
         box: left, top, right, bottom where it was last seen, in pixels of the upright image.
-        present: whether the person is still followed.
     """
 
     first_s: float
@@ -42,7 +41,6 @@ class Person:
     last_s: float = field(init=False)
     seen_s: float = 0.0
     box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    present: bool = True
     _evidence: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(CLASSES)), repr=False)
     _looked_s: float = field(default=0.0, repr=False)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detector.detections import CLASSES, Detections
-from detector.tracking import Tracker
+from detector.tracking import Event, Tracker
 
 MASK, BARE = (CLASSES.index(name) for name in ("with_mask", "without_mask"))
 
@@ -30,6 +30,7 @@ def test_each_person_keeps_a_number_while_both_walk_and_one_is_hidden() -> None:
             numbers.update(zip(found.track_id.tolist(), found.names, strict=True))
     assert numbers == {(1, "without_mask"), (2, "with_mask")} or numbers == {(2, "without_mask"), (1, "with_mask")}
     assert [person.number for person in tracker.people] == [1, 2]
+    assert tracker.counts == {"with_mask": 1, "without_mask": 1}
 
 
 def test_a_face_that_flickers_keeps_its_verdict_and_one_that_takes_its_mask_off_changes_once() -> None:
@@ -45,7 +46,8 @@ def test_a_face_that_flickers_keeps_its_verdict_and_one_that_takes_its_mask_off_
 
 
 def test_who_is_hidden_is_expected_on_their_way_and_then_has_left() -> None:
-    tracker = Tracker()
+    events: list[Event] = []
+    tracker = Tracker(events.append)
     for index in range(30):
         tracker.update(faces((10 + 4 * index, 20, MASK, 0.9)), index / 30)
     assert len(tracker.coasting) == 0
@@ -55,7 +57,25 @@ def test_who_is_hidden_is_expected_on_their_way_and_then_has_left() -> None:
     assert tracker.coasting.track_id.tolist() == [1]
     assert tracker.coasting.xyxy[0] == pytest.approx([150, 20, 210, 80], abs=8)
     tracker.update(Detections.empty(), 60.0)
-    assert (len(tracker.coasting), tracker.people[0].present) == (0, False)
+    assert (len(tracker.coasting), tracker.people) == (0, [])
+    assert [(event.what, event.number, event.verdict) for event in events] == [
+        ("appears", 1, "with_mask"),
+        ("leaves", 1, "with_mask"),
+    ]
+    assert events[-1].box == (126, 20, 186, 80)
+    assert (events[-1].time, events[-1].seen_s) == (60.0, pytest.approx(1, abs=0.1))
+
+
+def test_people_are_counted_by_their_latest_verdict_and_forgotten_when_they_have_left() -> None:
+    tracker = Tracker()
+    for hour in range(50):
+        for index in range(30 if hour else 300):
+            word = BARE if index > 100 else MASK
+            tracker.update(faces((50, 50, word, 0.9)), 3600 * hour + index / 30)
+    assert tracker.counts == {"with_mask": 49, "without_mask": 1}
+    assert [person.number for person in tracker.people] == [50]
+    tracker.finish()
+    assert (tracker.people, sum(tracker.counts.values())) == ([], 50)
 
 
 @pytest.mark.filterwarnings("error")
@@ -68,3 +88,10 @@ def test_a_clock_that_is_set_back_stands_still_or_is_missing_loses_nobody(times:
         found = tracker.update(faces((50, 50, MASK, 0.9)), time_s)
     assert found.track_id.tolist() == [1]
     assert tracker.people[0].seen_s == pytest.approx(1, abs=0.2)
+
+
+def test_after_a_clock_is_set_forward_whoever_is_there_is_somebody_else() -> None:
+    tracker = Tracker()
+    for index in range(60):
+        tracker.update(faces((50, 50, MASK, 0.9)), index / 30 + (3600 if index >= 30 else 0))
+    assert [person.number for person in tracker.people] == [2]
