@@ -52,7 +52,7 @@ class Label:
 
 
 def draw(image: Image, detections: Detections, *, labels: bool = True) -> Image:
-    """Draw each face's box, class and confidence.
+    """Draw each face's box, class and confidence, and the person's number where there is one.
 
     Lines lie outside the boxes, so that a face of a few pixels stays visible. A label goes above its box, below it or
     into its top edge, where it covers no other face and no other label; a face with room for none gets only its box.
@@ -77,7 +77,9 @@ def draw(image: Image, detections: Detections, *, labels: bool = True) -> Image:
         taken = boxes
         for index in order:
             name = names[index]
-            label = _label(f"{WORDS[name]} {detections.confidence[index]:.2f}", boxes[index].tolist(), height + width)
+            number = f"#{detections.track_id[index]} " if detections.track_id[index] >= 0 else ""
+            words = f"{number}{WORDS[name]} {detections.confidence[index]:.2f}"
+            label = _label(words, boxes[index].tolist(), height + width)
             place = _place(label, index, taken, (width, height), line)
             if place is not None:
                 _draw_label(canvas, label, place, COLOURS[name], INK[name])

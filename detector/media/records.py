@@ -18,19 +18,21 @@ from detector.media.sinks import Sink
 
 __all__ = ["CsvSink", "JsonLinesSink", "rows"]
 
-COLUMNS = ("source", "frame", "time", "class", "confidence", "x1", "y1", "x2", "y2")
+COLUMNS = ("source", "frame", "time", "class", "confidence", "x1", "y1", "x2", "y2", "track_id")
 
 Row = dict[str, str | int | float | None]
-"""One face under :data:`COLUMNS`: where it is from, its class, and its box in pixels of the upright image."""
+"""One face under :data:`COLUMNS`: where it is from, its class, its box in pixels of the upright image, its person."""
 
 
 def rows(frame: Frame, detections: Detections) -> list[Row]:
     """The faces of one frame as plain values: boxes to 0.01 pixel, confidences to 0.0001, times to 1 µs."""
     where = (frame.name, frame.index, _rounded(frame.time))
-    return [
-        dict(zip(COLUMNS, (*where, name, round(confidence, 4), *(round(value, 2) for value in box)), strict=True))
-        for box, confidence, name in detections
-    ]
+    faces = zip(detections, detections.track_id.tolist(), strict=True)
+    values = (
+        (*where, name, round(confidence, 4), *(round(value, 2) for value in box), number if number >= 0 else None)
+        for (box, confidence, name), number in faces
+    )
+    return [dict(zip(COLUMNS, row, strict=True)) for row in values]
 
 
 class _TextSink(Sink):
@@ -77,13 +79,16 @@ class _TextSink(Sink):
 
 
 class JsonLinesSink(_TextSink):
-    """One JSON object per frame: source, frame, time, width, height, faces: [{box, confidence, class}]."""
+    """One JSON object per frame: source, frame, time, width, height, faces: [{box, confidence, class, track_id}]."""
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Write one line, also for a frame without faces."""
         height, width = frame.image.shape[:2]
         faces = [
-            {"box": [row[corner] for corner in COLUMNS[-4:]], "confidence": row["confidence"], "class": row["class"]}
+            {
+                "box": [row[corner] for corner in ("x1", "y1", "x2", "y2")],
+                **{name: row[name] for name in ("confidence", "class", "track_id")},
+            }
             for row in rows(frame, detections)
         ]
         where = {"source": frame.name, "frame": frame.index, "time": _rounded(frame.time)}

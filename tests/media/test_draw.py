@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,14 @@ def test_a_face_at_the_edge_keeps_its_label_inside() -> None:
         assert result.shape == image.shape
         ink = (draw(image, faces(box), labels=False) != result).any(axis=2)
         assert ink.sum() > 200
+
+
+def test_a_persons_number_stands_in_the_label() -> None:
+    image = np.zeros((200, 300, 3), np.uint8)
+    found = faces((50, 60, 150, 160))
+    first, second, none = (draw(image, replace(found, track_id=np.array([number]))) for number in (1, 2, -1))
+    assert not np.array_equal(first, second)
+    assert np.array_equal(none, draw(image, found))
 
 
 def test_a_tiny_picture_gets_boxes_and_no_label() -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -331,14 +332,16 @@ def test_rows_are_plain_rounded_values() -> None:
         "y1": 6.0,
         "x2": 30.0,
         "y2": 40.5,
+        "track_id": None,
     }
+    assert rows(frame, replace(FACES, track_id=np.array([7, -1])))[0]["track_id"] == 7
     assert rows(frame, Detections.empty()) == []
 
 
 def test_json_lines_has_one_object_per_frame_as_soon_as_it_is_written(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     with JsonLinesSink(path) as sink:
-        sink.write(Frame(quarters(), 0, None, "Straße\udcff.png"), FACES)
+        sink.write(Frame(quarters(), 0, None, "Straße\udcff.png"), replace(FACES, track_id=np.array([7, -1])))
         sink.write(Frame(quarters(), 1, 0.04, "b"), Detections.empty())
         first, second = map(json.loads, path.read_text().splitlines())
     assert first == {
@@ -348,8 +351,8 @@ def test_json_lines_has_one_object_per_frame_as_soon_as_it_is_written(tmp_path: 
         "width": 60,
         "height": 40,
         "faces": [
-            {"box": [5.13, 6.0, 30.0, 40.5], "confidence": 0.9877, "class": "with_mask"},
-            {"box": [35.0, 10.0, 60.0, 44.0], "confidence": 0.5, "class": "without_mask"},
+            {"box": [5.13, 6.0, 30.0, 40.5], "confidence": 0.9877, "class": "with_mask", "track_id": 7},
+            {"box": [35.0, 10.0, 60.0, 44.0], "confidence": 0.5, "class": "without_mask", "track_id": None},
         ],
     }
     assert (second["time"], second["faces"]) == (0.04, [])
@@ -362,7 +365,7 @@ def test_csv_has_a_header_and_one_row_per_face(tmp_path: Path) -> None:
         sink.write(Frame(quarters(), 1, None, "c.png"), Detections.empty())
     with path.open(newline="") as file:
         first, second = csv.DictReader(file)
-    assert list(first) == ["source", "frame", "time", "class", "confidence", "x1", "y1", "x2", "y2"]
+    assert list(first) == ["source", "frame", "time", "class", "confidence", "x1", "y1", "x2", "y2", "track_id"]
     assert (first["source"], first["time"], first["x1"], second["class"]) == ('a,"b".png', "", "5.13", "without_mask")
 
 
