@@ -8,50 +8,69 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING
 
 from detector import cli
 from detector.cli.flags import add_engine_flags, add_flags, engine_from
-from detector.detections import CLASSES, Detections
+from detector.cli.reporter import Reporter, Summary
+from detector.detections import Detections
 from detector.errors import OutputError
 from detector.media.encode import VideoSink
 from detector.media.frames import Frame, Source, StillSource
 from detector.media.images import Image
 from detector.media.records import CsvSink, JsonLinesSink
-from detector.media.sinks import ImageSink, Sink, WindowSink
-from detector.media.sources import open_source
+from detector.media.sinks import ImageSink, Sink
+from detector.media.sources import open_sources
+from detector.media.turns import in_turns
+from detector.media.wall import tiles
+from detector.media.window import WindowSink
 
-__all__ = ["Summary", "main", "run"]
+if TYPE_CHECKING:
+    from detector.engines import Engine
+
+__all__ = ["Channel", "Summary", "main", "run", "run_channels"]
 
 log = logging.getLogger("detector.run")
 
 EXAMPLES = """\
   mask-detector run --source 0                       webcam, in a window (q or Esc closes it)
-  mask-detector run --source photos/ --save out      annotated copies of a folder's images
-  mask-detector run --source door.mp4 --save out --csv faces.csv
-  mask-detector run --source rtsp://camera/stream --json - | your-program
+  mask-detector run photos/ --save out      annotated copies of a folder's images
+  mask-detector run door.mp4 --save out --csv faces.csv
+  mask-detector run rtsp://camera/stream --json - | your-program
+  mask-detector run --source rtsp://front/1 --source rtsp://back/1 --csv faces.csv     both, in one window
 """
 
-LIVE_LINE_S = 0.2  # how often the live line changes on a terminal
-PLAIN_LINE_S = 10.0  # how often a line is written where there is no terminal
+Look = Callable[[Frame], Detections]
+"""What is done with every frame of one source, in their order: the network, and whatever stands around it."""
 
 
 @dataclass
-class Summary:
-    """What a run did: frames seen, faces found by class, and the seconds that it took."""
+class Channel:
+    """A source, what looks at its frames, and where its results go.
 
-    frames: int = 0
-    with_mask: int = 0
-    without_mask: int = 0
-    seconds: float = 0.0
+    Args:
+        source: an open source, or any frames.
+        look: finds the faces of a frame; each channel has its own, for it may remember the frames before.
+        sinks: entered already; several channels may share one.
 
-    @property
-    def fps(self) -> float:
-        """Frames per second over the whole run."""
-        return self.frames / self.seconds if self.seconds > 0 else 0.0
+    Attributes:
+        summary: what was done so far.
+    """
+
+    source: Iterable[Frame]
+    look: Look
+    sinks: Sequence[Sink] = ()
+    summary: Summary = field(default_factory=Summary)
+
+    def work(self, frame: Frame) -> Detections:
+        """Find the faces of one frame and hand them to every sink."""
+        detections = self.look(frame)
+        for sink in self.sinks:
+            sink.write(frame, detections)
+        return detections
 
 
 def run(
@@ -75,20 +94,36 @@ def run(
         SourceError: the source broke off.
         OutputError: a result cannot be written.
     """
-    summary, started = Summary(), time.perf_counter()
-    for frame in frames:
-        detections = engine(frame.image)
-        for sink in sinks:
-            sink.write(frame, detections)
-        summary.frames += 1
-        summary.with_mask += detections.count("with_mask")
-        summary.without_mask += detections.count("without_mask")
-        summary.seconds = time.perf_counter() - started
-        if on_frame:
-            on_frame(frame, detections, summary)
+    channel = Channel(frames, lambda frame: engine(frame.image), sinks)
+    run_channels([channel], on_frame and (lambda _, frame, detections: on_frame(frame, detections, channel.summary)))
+    return channel.summary
+
+
+def run_channels(channels: Sequence[Channel], on_frame: Callable[[int, Frame, Detections], None] | None = None) -> None:
+    """Work through several channels in turns, until all their frames or a window's viewer end it.
+
+    Args:
+        channels: their summaries grow meanwhile.
+        on_frame: called after each frame with the channel's place among them.
+
+    Raises:
+        SourceError: the only source broke off; one of several is logged and left out.
+        OutputError: a result cannot be written.
+    """
+    started = time.perf_counter()
+    sinks = {id(sink): sink for channel in channels for sink in channel.sinks}.values()
+    for turn in in_turns([channel.source for channel in channels]):
+        if turn is None:
+            for sink in sinks:
+                sink.idle()
+        else:
+            index, frame = turn
+            detections = channels[index].work(frame)
+            channels[index].summary.add(detections, time.perf_counter() - started)
+            if on_frame:
+                on_frame(index, frame, detections)
         if any(sink.closed for sink in sinks):
             break
-    return summary
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,6 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def build_parser() -> argparse.ArgumentParser:
     """The flags of ``mask-detector run``."""
     parser = cli.make_parser("run", "Find faces and say who wears a mask.", EXAMPLES)
+    parser.add_argument("sources", nargs="*", metavar="WHAT", help="as --source")
     add_flags(parser, "--source")
     add_engine_flags(parser)
     group = parser.add_argument_group("results")
@@ -117,94 +153,64 @@ def build_parser() -> argparse.ArgumentParser:
 def _command(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(engine_from(args))
-        source = stack.enter_context(open_source(args.source))
-        reporter = _Reporter(source, sys.stderr if "-" in (args.json, args.csv) else sys.stdout)
+        sources = [
+            stack.enter_context(source) for source in open_sources([*args.sources, *(args.source or [])] or ["0"])
+        ]
+        summaries = [Summary() for _ in sources]
+        reporter = Reporter(sources, summaries, sys.stderr if "-" in (args.json, args.csv) else sys.stdout)
         stack.callback(reporter.close)  # after the sinks: the summary stands below what they say
-        sinks = [stack.enter_context(sink) for sink in _result_sinks(args, source)]
-        window = _window(args, source)
+        tables = [stack.enter_context(sink) for sink in _tables(args)]
+        window = _window(args, sources)
+        shown: Sequence[Sink | None] = [None] * len(sources)
         if window:
-            sinks.append(stack.enter_context(window))
-        run(source, engine, sinks, reporter)
-        if window and isinstance(source, StillSource):
+            shown = tiles(stack.enter_context(window), [source.name for source in sources])
+        channels = []
+        for source, summary, tile in zip(sources, summaries, shown, strict=True):
+            copy = stack.enter_context(_copy(args, source)) if args.save else None
+            sinks = [*tables, *(sink for sink in (copy, tile) if sink)]
+            channels.append(Channel(source, _look(engine), sinks, summary))
+        run_channels(channels, reporter)
+        if window and all(isinstance(source, StillSource) for source in sources):
             window.wait()
-    return cli.EXIT_PARTIAL if source.failures else cli.EXIT_OK
+    return cli.EXIT_PARTIAL if any(source.failures for source in sources) else cli.EXIT_OK
 
 
-def _result_sinks(args: argparse.Namespace, source: Source) -> list[Sink]:
-    sinks: list[Sink] = []
+def _look(engine: Engine) -> Look:
+    """What looks at the frames of one source."""
+    return lambda frame: engine(frame.image)
+
+
+def _tables(args: argparse.Namespace) -> Iterator[Sink]:
+    """Results of all sources, each row with the name of its own."""
     if args.json:
-        sinks.append(JsonLinesSink(args.json))
+        yield JsonLinesSink(args.json)
     if args.csv:
-        sinks.append(CsvSink(args.csv))
-    if args.save and isinstance(source, StillSource):
-        sinks.append(ImageSink(args.save))
+        yield CsvSink(args.csv)
+
+
+def _copy(args: argparse.Namespace, source: Source) -> Sink:
+    """The annotated copies of one source."""
+    if isinstance(source, StillSource):
         log.info("saving to %s", args.save)
-    elif args.save:
-        name = source.name if source.is_live or "://" in source.name else Path(source.name).stem
-        if name == source.name:  # no file has given it a name: the address, or the camera, and the time
-            name = re.sub(r"\W+", "_", name.partition("://")[2] or name).strip("_") + time.strftime("_%Y%m%d_%H%M%S")
-        video = VideoSink(args.save / f"{name}.mp4", source.fps, sound=getattr(source, "sound", None), free=True)
-        sinks.append(video)
-        log.info("saving to %s%s", video.path, ", without sound" if source.is_live or "://" in source.name else "")
-    return sinks
+        return ImageSink(args.save)
+    name = source.name if source.is_live or "://" in source.name else Path(source.name).stem
+    if name == source.name:  # no file has given it a name: the address, or the camera, and the time
+        name = re.sub(r"\W+", "_", name.partition("://")[2] or name).strip("_") + time.strftime("_%Y%m%d_%H%M%S")
+    video = VideoSink(args.save / f"{name}.mp4", source.fps, sound=getattr(source, "sound", None), free=True)
+    log.info("saving to %s%s", video.path, ", without sound" if source.is_live or "://" in source.name else "")
+    return video
 
 
-def _window(args: argparse.Namespace, source: Source) -> WindowSink | None:
+def _window(args: argparse.Namespace, sources: Sequence[Source]) -> WindowSink | None:
     """A window where one is wanted and possible; a run without a screen goes on without it."""
-    unattended = args.save or args.json or args.csv or isinstance(source, StillSource)
+    unattended = args.save or args.json or args.csv or all(isinstance(source, StillSource) for source in sources)
     if not (args.show if args.show is not None else not unattended):
         return None
     try:
-        return WindowSink(f"mask-detector: {source.name}")
+        return WindowSink(f"mask-detector: {sources[0].name if len(sources) == 1 else f'{len(sources)} sources'}")
     except OutputError as error:
         log.warning("going on without a window: %s", error)
         return None
-
-
-class _Reporter:
-    """Says what is found: a line for each image, one line that changes for a video or camera."""
-
-    def __init__(self, source: Source, out: TextIO) -> None:
-        self.source, self.out, self.tty = source, out, out.isatty()
-        self.unit = "image" if isinstance(source, StillSource) else "frame"
-        self.summary = Summary()
-        self.recent: list[float] = []
-        self.last = time.perf_counter()
-
-    def __call__(self, frame: Frame, detections: Detections, summary: Summary) -> None:
-        self.summary = summary
-        faces = [f"{detections.count(name)} {name}" for name in CLASSES if detections.count(name)]
-        words = f"{_some(len(detections), 'face')}: {', '.join(faces)}" if faces else "no face"
-        if self.unit == "image":
-            print(f"{frame.name}: {words}", file=self.out)
-            return
-        now = time.perf_counter()
-        self.recent = [moment for moment in self.recent if now - moment < 2] + [now]
-        if now - self.last < (LIVE_LINE_S if self.tty else PLAIN_LINE_S):
-            return
-        self.last = now
-        span = now - self.recent[0]
-        fps = (len(self.recent) - 1) / span if span > 0 else 0.0
-        done = f"{summary.frames}/{self.source.length}" if self.source.length else str(summary.frames)
-        line = f"frame {done}  {fps:.1f} fps  {words}"
-        print(f"\r\033[K{line}" if self.tty else line, end="" if self.tty else "\n", file=self.out, flush=True)
-
-    def close(self) -> None:
-        """The summary, also of a run that was stopped."""
-        summary, failures = self.summary, len(self.source.failures)
-        if self.tty and self.unit == "frame" and self.recent:
-            print(file=self.out)
-        print(
-            f"{_some(summary.frames, self.unit)} in {summary.seconds:.1f} s ({summary.fps:.1f} fps): "
-            f"{_some(summary.with_mask + summary.without_mask, 'face')}, "
-            f"{summary.with_mask} with_mask, {summary.without_mask} without_mask"
-            + (f"; {_some(failures, 'file')} could not be read" if failures else ""),
-            file=self.out,
-        )
-
-
-def _some(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from detector.detections import Detections
 from detector.engines import load_engine
 from detector.media import images
 from detector.media.frames import Frame
+from detector.media.sinks import Sink
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data" / "images"
@@ -224,7 +225,7 @@ def test_a_flag_out_of_range_is_refused(tmp_path: Path, flag: str, value: str) -
 
 
 def test_run_stops_when_the_window_is_closed() -> None:
-    class Closed(run_module.WindowSink):
+    class Closed(Sink):
         """A window whose viewer has pressed q: no screen is needed to be closed."""
 
         def __init__(self) -> None:
@@ -283,3 +284,32 @@ def test_a_checkpoint_as_weights_brings_the_command_that_exports_it(
     assert run_module.main(["--source", str(tmp_path / "a.png"), "--weights", str(checkpoint)]) == 2
     remedy = f"make an .onnx file with mask-detector export '{checkpoint}'"
     assert capsys.readouterr().err == f"error: {checkpoint}: a checkpoint to train from: {remedy}\n"
+
+
+def test_several_sources_are_read_in_turns_and_every_row_names_its_own(tmp_path: Path, video: Path) -> None:
+    other = tmp_path / "back.mp4"
+    other.write_bytes(video.read_bytes())
+    done = command(video, "--source", other, "--save", "out", "--json", "all.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    order = [
+        (row["source"], row["frame"]) for row in map(json.loads, (tmp_path / "all.jsonl").read_text().splitlines())
+    ]
+    assert [frame for source, frame in order if source == str(video)] == list(range(60))
+    assert [frame for source, frame in order if source == str(other)] == list(range(60))
+    ahead = np.cumsum([1 if source == str(video) else -1 for source, _ in order])
+    assert np.abs(ahead).max() <= 4  # neither waits for the other, nor gets ahead
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["back.mp4", "door.mp4"]
+    assert [line.rpartition(": 60 frames")[0] for line in done.stdout.splitlines()[-2:]] == [str(video), str(other)]
+
+
+def test_images_named_one_by_one_are_one_source_and_a_bad_one_does_not_end_it(tmp_path: Path) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"not a picture")
+    done = command(SAMPLE / "collins_bare.jpg", "bad.jpg", SAMPLE / "video_call_four.jpg", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "2 images in" in done.stdout.splitlines()[-1]
+    assert "1 file could not be read" in done.stdout.splitlines()[-1]
+
+
+def test_a_source_named_twice_is_refused(tmp_path: Path) -> None:
+    done = command("--source", SAMPLE, SAMPLE, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, f"error: {SAMPLE}: named twice: name each source once\n")

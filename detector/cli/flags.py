@@ -49,9 +49,10 @@ def name_and_class(text: str) -> tuple[str, str]:
 _FLAGS: dict[str, dict[str, Any]] = {
     # pictures and networks
     "--source": {
-        "default": "0",
+        "action": "append",
         "metavar": "WHAT",
-        "help": "image, folder, 'pattern*.jpg', video, webcam number, http(s) or rtsp stream, - for an image on stdin",
+        "help": "image, folder, 'pattern*.jpg', video, webcam number, http(s) or rtsp stream, - for an image on stdin; "
+        "repeatable (default: 0)",
     },
     "--engine": {"choices": ENGINES, "default": ENGINES[0], "help": "one network, or a finder and a classifier"},
     "--weights": {

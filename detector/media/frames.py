@@ -60,6 +60,7 @@ class Source(ABC):
         fps: frames per second, exact (30000/1001 stays); the average where the rate varies, None where it is unknown.
         length: how many frames to expect, for a progress bar; None where it is unknown or endless.
         failures: what could not be read and was passed over.
+        wake: called, by any thread, when there may be something to take: set by who waits for several sources.
     """
 
     is_live: ClassVar[bool] = False
@@ -69,10 +70,15 @@ class Source(ABC):
         self.fps = fps
         self.length = length
         self.failures: list[SourceError] = []
+        self.wake: Callable[[], object] = lambda: None
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:
         """Yield the frames; raises SourceError when the source breaks."""
+
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether the next frame, the end or an error can be taken without waiting; a file begins to be read."""
 
     @abstractmethod
     def close(self) -> None:
@@ -94,19 +100,28 @@ class ReadAhead(Generic[T]):
         items: the generator; it runs, and is closed, in the thread.
         depth: how many items may wait.
         weigh: bytes of an item; of large ones fewer wait, but always one.
+        wake: called by the thread when there is something new to take.
     """
 
-    def __init__(self, items: Generator[T, None, None], depth: int, weigh: Callable[[T], int] = lambda _: 0) -> None:
-        self._items, self._depth, self._weigh = items, depth, weigh
+    def __init__(
+        self,
+        items: Generator[T, None, None],
+        depth: int,
+        weigh: Callable[[T], int] = lambda _: 0,
+        wake: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._items, self._depth, self._weigh, self._wake = items, depth, weigh, wake
+        self._taken = False
         self._waiting: deque[tuple[T | None, BaseException | None, int]] = deque()
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._fill, name="read-ahead", daemon=True)
 
     def __iter__(self) -> Iterator[T]:
-        if self._thread.ident is not None:
+        if self._taken:
             return  # read once already
-        self._thread.start()
+        self._taken = True
+        self._start()
         try:
             while True:
                 with self._changed:
@@ -124,12 +139,21 @@ class ReadAhead(Generic[T]):
         finally:
             self.close()
 
+    def ready(self) -> bool:
+        """Whether an item, the end or an error can be taken without waiting; starts to read."""
+        self._start()
+        return bool(self._waiting) or self._stopped.is_set()
+
     def close(self) -> bool:
         """Stop reading; returns whether the generator is at rest, so that what it reads from may be closed."""
         self._stopped.set()
         if self._thread.ident is not None:
             self._thread.join(CLOSE_S)
         return not self._thread.is_alive()
+
+    def _start(self) -> None:
+        if self._thread.ident is None and not self._stopped.is_set():
+            self._thread.start()
 
     def _fill(self) -> None:
         end: BaseException | None = None
@@ -152,6 +176,7 @@ class ReadAhead(Generic[T]):
                 self._changed.wait(POLL_S)
             self._waiting.append((item, error, weight))
             self._changed.notify_all()
+        self._wake()
         return not self._stopped.is_set()
 
 
@@ -170,7 +195,7 @@ class StillSource(Source):
         super().__init__(name, length=len(pictures))
         self._pictures = pictures
         self._tolerant = tolerant
-        self._frames = ReadAhead(self._decode(), STILLS_AHEAD, lambda frame: frame.image.nbytes)
+        self._frames = ReadAhead(self._decode(), STILLS_AHEAD, lambda frame: frame.image.nbytes, lambda: self.wake())
 
     @classmethod
     def of_files(cls, name: str, paths: Sequence[Path], *, tolerant: bool) -> StillSource:
@@ -184,6 +209,10 @@ class StillSource(Source):
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._frames)
+
+    def ready(self) -> bool:
+        """Whether the next image is decoded, or there is none."""
+        return self._frames.ready()
 
     def close(self) -> None:
         """Stop reading ahead."""

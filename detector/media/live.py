@@ -11,10 +11,12 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -23,7 +25,7 @@ from detector.errors import SourceError
 from detector.media.frames import CLOSE_S, POLL_S, Frame, Source
 from detector.media.images import Image
 
-__all__ = ["Camera", "Connection", "LiveSource", "open_camera"]
+__all__ = ["Camera", "Change", "Connection", "LiveSource", "open_camera"]
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +54,19 @@ class Connection(ABC):
         """Release the other side."""
 
 
+@dataclass(frozen=True)
+class Change:
+    """A source was lost, or is back.
+
+    Args:
+        what: "lost" or "back".
+        time: by the clock (``time.time()``), in seconds.
+    """
+
+    what: Literal["lost", "back"]
+    time: float
+
+
 class LiveSource(Source):
     """A camera or stream of which a thread keeps only the newest picture.
 
@@ -65,6 +80,8 @@ class LiveSource(Source):
 
     Attributes:
         dropped: how many pictures were replaced by a newer one before they were taken.
+        losses: how often the connection was lost.
+        changes: when it was lost and when it was back, since somebody last took them out; the newest 64.
 
     Raises:
         SourceError: the first connection fails or brings no picture.
@@ -75,6 +92,8 @@ class LiveSource(Source):
     def __init__(self, name: str, connect: Callable[[], Connection], *, reconnect_limit_s: float) -> None:
         super().__init__(name)
         self.dropped = 0
+        self.losses = 0
+        self.changes: deque[Change] = deque(maxlen=64)
         self._connect = connect
         self._limit_s = reconnect_limit_s
         self._changed = threading.Condition()
@@ -101,6 +120,10 @@ class LiveSource(Source):
                 convert, arrived = newest
                 yield Frame(convert(), index, arrived, self.name)
                 index += 1
+
+    def ready(self) -> bool:
+        """Whether a new picture is there, or nothing more will come."""
+        return self._newest is not None or self._error is not None or self._stopped.is_set()
 
     def close(self) -> None:
         """Stop reading; a thread that is blocked in a read ends by itself after its time-out."""
@@ -141,6 +164,7 @@ class LiveSource(Source):
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
+            self.wake()
         finally:
             if connection is not None:
                 connection.close()
@@ -149,16 +173,21 @@ class LiveSource(Source):
         if self._lost_at is not None:
             log.warning("%s: back after %.1f s", self.name, time.monotonic() - self._lost_at)
             self._lost_at, self._attempts = None, 0
+            self.changes.append(Change("back", time.time()))
         with self._changed:
             self.dropped += self._newest is not None
             self._newest = (picture, time.time())
             self._received = True
             self._changed.notify_all()
+        self.wake()
 
     def _reconnect(self, error: SourceError) -> Connection | None:
         """Connect again; None when the source was closed meanwhile. A connection counts when it brings a picture."""
         if self._lost_at is None:
             self._lost_at = time.monotonic()
+            self.losses += 1
+            self.changes.append(Change("lost", time.time()))
+            self.wake()
         while True:
             left = self._lost_at + self._limit_s - time.monotonic()
             if left <= 0:

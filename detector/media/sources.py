@@ -7,6 +7,7 @@ import glob
 import logging
 import re
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from detector.errors import SourceError
@@ -14,7 +15,7 @@ from detector.media.addresses import looks_like_an_address, without_password
 from detector.media.frames import Source, StillSource
 from detector.media.images import IMAGE_SUFFIXES, STRANGE_SUFFIXES, header_of, left_below, list_images
 
-__all__ = ["open_source"]
+__all__ = ["open_source", "open_sources"]
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,24 @@ def open_source(spec: str | Path | int, *, reconnect_limit_s: float = 60.0, time
         return _open_pattern(str(path), shown, reconnect_limit_s)
     near = _near(path) if shown == text else ""
     raise SourceError(f"{shown or repr(text)}: no such file or folder{near}: check the name")
+
+
+def open_sources(specs: Sequence[str]) -> Iterator[Source]:
+    """Open several at once, each as :func:`open_source` does; images named one by one are one source together.
+
+    Raises:
+        SourceError: one cannot be opened, or is named twice.
+    """
+    for spec in specs:
+        if specs.count(spec) > 1:
+            raise SourceError(f"{without_password(spec)}: named twice: name each source once")
+    pictures = [path for path in map(Path, specs) if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    together = {str(path) for path in pictures} if len(pictures) > 1 else set()
+    if together:
+        yield StillSource.of_files(f"{len(pictures)} images", pictures, tolerant=True)
+    for spec in specs:
+        if str(Path(spec)) not in together:
+            yield open_source(spec)
 
 
 def _exists(path: Path) -> bool:

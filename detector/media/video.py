@@ -182,10 +182,14 @@ class VideoSource(Source):
         self.damaged = 0
         here = timeout_s is None and self._container.streams.audio
         self.sound = SoundTrack(location, name, LOOK_ONLY | FILE) if here else None
-        self._frames = ReadAhead(self._decode(), AHEAD, lambda frame: frame.image.nbytes)
+        self._frames = ReadAhead(self._decode(), AHEAD, lambda frame: frame.image.nbytes, lambda: self.wake())
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._frames)
+
+    def ready(self) -> bool:
+        """Whether the next frame is decoded, or there is none."""
+        return self._frames.ready()
 
     def close(self) -> None:
         """Stop decoding and close the file."""

@@ -17,7 +17,7 @@ import numpy as np
 from detector.detections import Detections
 from detector.errors import OutputError
 from detector.media.frames import Frame
-from detector.media.sinks import WindowSink
+from detector.media.window import WindowSink
 try:
     with WindowSink("mask test window") as window:
         index, end = 0, time.monotonic() + 15
