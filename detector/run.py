@@ -17,7 +17,7 @@ from detector import cli
 from detector.cli.flags import add_engine_flags, add_flags, engine_from
 from detector.cli.reporter import Reporter, Summary
 from detector.detections import Detections
-from detector.errors import OutputError
+from detector.errors import OutputError, SourceError
 from detector.media.encode import VideoSink
 from detector.media.frames import Frame, Source, StillSource
 from detector.media.images import Image
@@ -27,6 +27,9 @@ from detector.media.sources import open_sources
 from detector.media.turns import in_turns
 from detector.media.wall import tiles
 from detector.media.window import WindowSink
+from detector.tracking import Tracker
+from detector.tracking.events import EventSink
+from detector.tracking.snapshots import SnapshotSink
 
 if TYPE_CHECKING:
     from detector.engines import Engine
@@ -39,6 +42,7 @@ EXAMPLES = """\
   mask-detector run --source 0                       webcam, in a window (q or Esc closes it)
   mask-detector run photos/ --save out      annotated copies of a folder's images
   mask-detector run door.mp4 --save out --csv faces.csv
+  mask-detector run 0 --events door.jsonl --snapshots people     who comes, with and without a mask
   mask-detector run rtsp://camera/stream --json - | your-program
   mask-detector run --source rtsp://front/1 --source rtsp://back/1 --csv faces.csv     both, in one window
 """
@@ -141,6 +145,16 @@ def build_parser() -> argparse.ArgumentParser:
     add_flags(group, "--save")
     add_flags(group, "--json", help="write JSON Lines, one object per frame (- for stdout)")
     add_flags(group, "--csv")
+    add_flags(group, "--track")
+    group.add_argument(
+        "--events",
+        metavar="FILE",
+        help="write JSON Lines, one when a person appears, changes verdict or leaves, or a source is lost or back "
+        "(- for stdout); with --track",
+    )
+    group.add_argument(
+        "--snapshots", type=Path, metavar="FOLDER", help="write one picture of each person here; with --track"
+    )
     group.add_argument(
         "--show",
         action=argparse.BooleanOptionalAction,
@@ -156,28 +170,45 @@ def _command(args: argparse.Namespace) -> int:
         sources = [
             stack.enter_context(source) for source in open_sources([*args.sources, *(args.source or [])] or ["0"])
         ]
-        summaries = [Summary() for _ in sources]
-        reporter = Reporter(sources, summaries, sys.stderr if "-" in (args.json, args.csv) else sys.stdout)
+        trackers = [_tracker(args, source) for source in sources]
+        summaries = [Summary(people=tracker.counts if tracker else None) for tracker in trackers]
+        taken = "-" in (args.json, args.csv, args.events)
+        reporter = Reporter(sources, summaries, sys.stderr if taken else sys.stdout)
         stack.callback(reporter.close)  # after the sinks: the summary stands below what they say
         tables = [stack.enter_context(sink) for sink in _tables(args)]
+        if args.events:
+            named = {source.name: tracker for source, tracker in zip(sources, trackers, strict=True) if tracker}
+            tables.append(stack.enter_context(EventSink(args.events, named)))
         window = _window(args, sources)
         shown: Sequence[Sink | None] = [None] * len(sources)
         if window:
             shown = tiles(stack.enter_context(window), [source.name for source in sources])
         channels = []
-        for source, summary, tile in zip(sources, summaries, shown, strict=True):
-            copy = stack.enter_context(_copy(args, source)) if args.save else None
-            sinks = [*tables, *(sink for sink in (copy, tile) if sink)]
-            channels.append(Channel(source, _look(engine), sinks, summary))
+        for source, tracker, summary, tile in zip(sources, trackers, summaries, shown, strict=True):
+            own = [stack.enter_context(sink) for sink in _own_sinks(args, source)]
+            channels.append(
+                Channel(source, _look(engine, tracker), [*tables, *own, *([tile] if tile else [])], summary)
+            )
         run_channels(channels, reporter)
         if window and all(isinstance(source, StillSource) for source in sources):
             window.wait()
     return cli.EXIT_PARTIAL if any(source.failures for source in sources) else cli.EXIT_OK
 
 
-def _look(engine: Engine) -> Look:
+def _look(engine: Engine, tracker: Tracker | None) -> Look:
     """What looks at the frames of one source."""
+    if tracker:
+        return lambda frame: tracker.update(engine(frame.image), frame.time)
     return lambda frame: engine(frame.image)
+
+
+def _tracker(args: argparse.Namespace, source: Source) -> Tracker | None:
+    """Who follows the people of one source, where that is asked for."""
+    if not (args.track or args.events or args.snapshots):
+        return None
+    if isinstance(source, StillSource):
+        raise SourceError(f"{source.name}: --track follows people from frame to frame: give it a video or a camera")
+    return Tracker()
 
 
 def _tables(args: argparse.Namespace) -> Iterator[Sink]:
@@ -188,22 +219,33 @@ def _tables(args: argparse.Namespace) -> Iterator[Sink]:
         yield CsvSink(args.csv)
 
 
-def _copy(args: argparse.Namespace, source: Source) -> Sink:
-    """The annotated copies of one source."""
-    if isinstance(source, StillSource):
+def _own_sinks(args: argparse.Namespace, source: Source) -> Iterator[Sink]:
+    """The annotated copies and the snapshots of one source."""
+    if args.save and isinstance(source, StillSource):
         log.info("saving to %s", args.save)
-        return ImageSink(args.save)
+        yield ImageSink(args.save)
+    elif args.save:
+        path = args.save / f"{_stem(source)}.mp4"
+        video = VideoSink(path, source.fps, sound=getattr(source, "sound", None), free=True)
+        log.info("saving to %s%s", video.path, ", without sound" if source.is_live or "://" in source.name else "")
+        yield video
+    if args.snapshots:
+        yield SnapshotSink(args.snapshots, _stem(source))
+
+
+def _stem(source: Source) -> str:
+    """What the names of a source's files begin with."""
     name = source.name if source.is_live or "://" in source.name else Path(source.name).stem
     if name == source.name:  # no file has given it a name: the address, or the camera, and the time
         name = re.sub(r"\W+", "_", name.partition("://")[2] or name).strip("_") + time.strftime("_%Y%m%d_%H%M%S")
-    video = VideoSink(args.save / f"{name}.mp4", source.fps, sound=getattr(source, "sound", None), free=True)
-    log.info("saving to %s%s", video.path, ", without sound" if source.is_live or "://" in source.name else "")
-    return video
+    return name
 
 
 def _window(args: argparse.Namespace, sources: Sequence[Source]) -> WindowSink | None:
     """A window where one is wanted and possible; a run without a screen goes on without it."""
-    unattended = args.save or args.json or args.csv or all(isinstance(source, StillSource) for source in sources)
+    unattended = any((args.save, args.json, args.csv, args.events, args.snapshots)) or all(
+        isinstance(source, StillSource) for source in sources
+    )
     if not (args.show if args.show is not None else not unattended):
         return None
     try:

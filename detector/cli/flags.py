@@ -127,6 +127,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     "--save": {"type": Path, "metavar": "FOLDER", "help": "write annotated images, or an annotated video, here"},
     "--json": {"metavar": "FILE", "help": "write the results as JSON (- for stdout)"},
     "--csv": {"metavar": "FILE", "help": "write CSV, one row per face (- for stdout)"},
+    "--track": {"action": "store_true", "help": "follow people: one number and one steady verdict each"},
     "--out": {"names": ("--out", "-o"), "type": Path, "metavar": "FOLDER", "help": "a folder that is not there yet"},
     "--report": {"type": Path, "metavar": "FILE", "help": "write what was found, or done, as JSON"},
     "--overwrite": {"action": "store_true", "help": "replace files that are there already"},

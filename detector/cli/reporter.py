@@ -19,12 +19,16 @@ PLAIN_LINE_S = 10.0  # how often a line is written where there is no terminal
 
 @dataclass
 class Summary:
-    """What a run did with a source: frames seen, faces found by class, and the seconds that it took."""
+    """What a run did with a source: frames seen, faces found by class, and the seconds that it took.
+
+    With a tracker also ``people``, its counts: how many people there were, by class.
+    """
 
     frames: int = 0
     with_mask: int = 0
     without_mask: int = 0
     seconds: float = 0.0
+    people: dict[str, int] | None = None
 
     @property
     def fps(self) -> float:
@@ -88,10 +92,12 @@ def _words(source: Source, summary: Summary) -> str:
     still = isinstance(source, StillSource)
     failures = len(source.failures) if still else 0
     losses = source.losses if isinstance(source, LiveSource) else 0
+    counts = summary.people or {name: getattr(summary, name) for name in CLASSES}
+    total = sum(counts.values())
+    found = _some(total, "face") if summary.people is None else "1 person" if total == 1 else f"{total} people"
     return (
         f"{_some(summary.frames, 'image' if still else 'frame')} in {summary.seconds:.1f} s ({summary.fps:.1f} fps): "
-        f"{_some(summary.with_mask + summary.without_mask, 'face')}, "
-        f"{summary.with_mask} with_mask, {summary.without_mask} without_mask"
+        + ", ".join([found, *(f"{count} {name}" for name, count in counts.items())])
         + (f"; {_some(failures, 'file')} could not be read" if failures else "")
         + (f"; lost {_some(losses, 'time')}" if losses else "")
     )

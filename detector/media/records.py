@@ -16,7 +16,7 @@ from detector.media.frames import Frame
 from detector.media.growing import GrowingFile
 from detector.media.sinks import Sink
 
-__all__ = ["CsvSink", "JsonLinesSink", "rows"]
+__all__ = ["CsvSink", "JsonLinesSink", "TextSink", "rows"]
 
 COLUMNS = ("source", "frame", "time", "class", "confidence", "x1", "y1", "x2", "y2", "track_id")
 
@@ -35,7 +35,7 @@ def rows(frame: Frame, detections: Detections) -> list[Row]:
     return [dict(zip(COLUMNS, row, strict=True)) for row in values]
 
 
-class _TextSink(Sink):
+class TextSink(Sink):
     """Lines to a new file or to standard output, each visible to others as soon as it is written.
 
     Args:
@@ -78,7 +78,7 @@ class _TextSink(Sink):
             raise OutputError(f"{self._name}: cannot be written ({error.strerror}): make room") from error
 
 
-class JsonLinesSink(_TextSink):
+class JsonLinesSink(TextSink):
     """One JSON object per frame: source, frame, time, width, height, faces: [{box, confidence, class, track_id}]."""
 
     def write(self, frame: Frame, detections: Detections) -> None:
@@ -95,7 +95,7 @@ class JsonLinesSink(_TextSink):
         self._emit(json.dumps({**where, "width": width, "height": height, "faces": faces}) + "\n")
 
 
-class CsvSink(_TextSink):
+class CsvSink(TextSink):
     """One row per face under a header; a frame without faces has no row. The time of a still image is empty."""
 
     def __init__(self, target: Path | str) -> None:

@@ -1,7 +1,10 @@
 """Follow faces from frame to frame and give each person one number and one steady verdict.
 
 Which face is which says ByteTrack (Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection
-Box", ECCV 2022) in the library ``trackers``; what the person wears is weighed here (:mod:`detector.tracking.verdict`).
+Box", ECCV 2022) in the library ``trackers``, with the grown boxes of C-BIoU (Yang et al., "Hard to Track Objects with
+Irregular Motions and Similar Appearances?", WACV 2023). Its guess where a hidden face has gone drifts away within a
+second, so a new track near where somebody was last seen is that person. What the person wears is weighed in
+:mod:`detector.tracking.verdict`.
 """
 
 from __future__ import annotations
@@ -18,10 +21,12 @@ from detector.tracking.verdict import Person
 
 __all__ = ["Event", "Tracker"]
 
-LOST_S = 2.0  # who is out of sight for longer has left
+LOST_S = 3.0  # who is out of sight for longer has left
+REACH = 2.0  # widths of a face: how far from where it was last seen a hidden face is found again
 STEP_S = 1 / 30  # between two frames where the clock says nothing sensible
 CERTAIN = 0.5  # a face that is less sure continues a track, but starts none
-LEAST_OVERLAP = 0.1  # with where the face is expected
+LEAST_OVERLAP = 0.1  # of a face with where it is expected, both grown ...
+GROWN = 0.3  # ... by this share of their sides on each: small faces move by more than their width from frame to frame
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Event:
     """What happened to one person.
 
     Args:
-        what: the verdict was settled, has changed, or nobody has seen the person for two seconds.
+        what: the verdict was settled, has changed, or nobody has seen the person for three seconds.
         time: of the frame that brought it, as :attr:`detector.media.frames.Frame.time`.
         number: the person's, 1, 2, 3 ...
         verdict: the steady class.
@@ -63,7 +68,7 @@ class Tracker:
     def __init__(self, on_event: Callable[[Event], object] | None = None) -> None:
         require_extra("track", "trackers")
         from supervision import Detections as Boxes  # here: they take over a second to import
-        from trackers import ByteTrackTracker
+        from trackers import BIoU, ByteTrackTracker
 
         self.on_event = on_event
         self.counts = dict.fromkeys(CLASSES, 0)
@@ -72,6 +77,7 @@ class Tracker:
             track_activation_threshold=CERTAIN,
             high_conf_det_threshold=CERTAIN,
             minimum_iou_threshold=LEAST_OVERLAP,
+            iou=BIoU(GROWN),
         )
         self._boxes = Boxes
         self._followed: dict[int, Person] = {}  # under the library's own numbers
@@ -93,8 +99,8 @@ class Tracker:
                 no time, counts as one frame later; of one that is set forward nobody is found again.
 
         Returns:
-            The same N boxes in their order; where the person's verdict is settled, with ``track_id`` and the steady
-            class and confidence, else as the engine found them.
+            The same N boxes in their order, with the class and confidence that the frames so far say of each person,
+            and with ``track_id`` once the verdict is settled.
         """
         self._advance(time_s)
         boxes = self._boxes(detections.xyxy, confidence=detections.confidence, class_id=np.arange(len(detections)))
@@ -102,15 +108,14 @@ class Tracker:
         tracks = np.full(len(detections), -1)
         tracks[matched.class_id] = matched.tracker_id
         self._visible = set(tracks.tolist()) - {-1}
-        self._let_go({track.tracker_id for track in self._byte_track.tracks})
         for row in np.flatnonzero(tracks >= 0).tolist():
             self._look(int(tracks[row]), detections, row)
+        self._let_go(LOST_S)
         return self._steady(detections, tracks.tolist())
 
     def finish(self) -> None:
         """The last frame was taken: whoever is still here leaves. The counts stay."""
-        self._byte_track.tracks = []
-        self._let_go(set())
+        self._let_go(-1.0)
 
     @property
     def coasting(self) -> Detections:
@@ -136,9 +141,11 @@ class Tracker:
 
     def _look(self, track: int, detections: Detections, row: int) -> None:
         """Weigh what one frame says of one person."""
-        person = self._followed.setdefault(track, Person(self._clock))
+        left, top, right, bottom = box = tuple(detections.xyxy[row].tolist())
+        if track not in self._followed:
+            self._followed[track] = self._found_again(box) or Person(self._clock)
+        person = self._followed[track]
         before = person.verdict
-        left, top, right, bottom = detections.xyxy[row].tolist()
         person.box = (left, top, right, bottom)
         person.look(int(detections.class_id[row]), float(detections.confidence[row]), self._clock)
         if person.verdict != before:
@@ -149,11 +156,24 @@ class Tracker:
                 person.number = sum(self.counts.values())
             self._tell("changes" if before else "appears", person)
 
-    def _let_go(self, alive: set[int]) -> None:
-        for track in [track for track in self._followed if track not in alive]:
-            person = self._followed.pop(track)
-            if person.number > 0:
-                self._tell("leaves", person)
+    def _found_again(self, box: tuple[float, ...]) -> Person | None:
+        """The hidden person whom a new track continues: a face of that size was last seen not far from there."""
+        near = []
+        for track, person in self._followed.items():
+            if track not in self._visible:
+                one, other = np.reshape(box, (2, 2)), np.reshape(person.box, (2, 2))
+                sides = (one[1] - one[0]).min(), (other[1] - other[0]).min()
+                distance = float(np.hypot(*(one - other).mean(axis=0)) / max(sides))
+                if distance < REACH and max(sides) < 1.6 * min(sides):
+                    near.append((distance, track))
+        return self._followed.pop(min(near)[1]) if near else None
+
+    def _let_go(self, patience_s: float) -> None:
+        for track, person in list(self._followed.items()):
+            if self._clock - person.last_s > patience_s:
+                del self._followed[track]
+                if person.number > 0:
+                    self._tell("leaves", person)
 
     def _tell(self, what: Literal["appears", "changes", "leaves"], one: Person) -> None:
         if self.on_event:
@@ -164,6 +184,6 @@ class Tracker:
         track_id = np.full(len(detections), -1, np.int64)
         for row, track in enumerate(tracks):
             person = self._followed.get(track)
-            if person is not None and person.number > 0:
-                track_id[row], class_id[row], confidence[row] = person.number, person.class_id, person.confidence
+            if person is not None:
+                track_id[row], class_id[row], confidence[row] = person.number, person.leading, person.confidence
         return Detections(detections.xyxy, confidence, class_id, track_id)
