@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector import cli
 from detector.cli.flags import add_engine_flags, add_flags, engine_from
 from detector.cli.reporter import Reporter, Summary
+from detector.cores import available_cores
 from detector.detections import Detections
 from detector.errors import OutputError, SourceError
 from detector.media.encode import VideoSink
@@ -33,6 +35,7 @@ from detector.tracking.snapshots import SnapshotSink
 
 if TYPE_CHECKING:
     from detector.engines import Engine
+    from detector.engines.ahead import Ahead
 
 __all__ = ["Channel", "Summary", "main", "run", "run_channels"]
 
@@ -170,6 +173,9 @@ def _command(args: argparse.Namespace) -> int:
         sources = [
             stack.enter_context(source) for source in open_sources([*args.sources, *(args.source or [])] or ["0"])
         ]
+        ahead = stack.enter_context(_ahead(args, engine))
+        for source in sources:
+            ahead.follow(source)
         trackers = [_tracker(args, source) for source in sources]
         summaries = [Summary(people=tracker.counts if tracker else None) for tracker in trackers]
         taken = "-" in (args.json, args.csv, args.events)
@@ -186,16 +192,23 @@ def _command(args: argparse.Namespace) -> int:
         channels = []
         for source, tracker, summary, tile in zip(sources, trackers, summaries, shown, strict=True):
             own = [stack.enter_context(sink) for sink in _own_sinks(args, source)]
-            channels.append(
-                Channel(source, _look(engine, tracker), [*tables, *own, *([tile] if tile else [])], summary)
-            )
+            channels.append(Channel(source, _look(ahead, tracker), [*tables, *own, *([tile] if tile else [])], summary))
         run_channels(channels, reporter)
         if window and all(isinstance(source, StillSource) for source in sources):
             window.wait()
     return cli.EXIT_PARTIAL if any(source.failures for source in sources) else cli.EXIT_OK
 
 
-def _look(engine: Engine, tracker: Tracker | None) -> Look:
+def _ahead(args: argparse.Namespace, engine: Engine) -> Ahead:
+    """The engine, and how to have more of it for files that are long enough."""
+    from detector.engines.ahead import Ahead
+    from detector.engines.session import on_processor
+
+    another = partial(engine_from, args, threads=1) if on_processor(args.device) else None
+    return Ahead(engine, another, args.threads or available_cores())
+
+
+def _look(engine: Callable[[Image], Detections], tracker: Tracker | None) -> Look:
     """What looks at the frames of one source."""
     if tracker:
         return lambda frame: tracker.update(engine(frame.image), frame.time)

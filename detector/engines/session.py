@@ -23,7 +23,7 @@ from detector.engines.metadata import MAX_SIDE, ModelMetadata
 from detector.errors import ModelError, ProviderError
 from detector.files import shell_line
 
-__all__ = ["Closing", "OnnxSession"]
+__all__ = ["Closing", "OnnxSession", "on_processor"]
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +153,15 @@ class OnnxSession(Closing):
     def close(self) -> None:
         """Free the network's memory."""
         self._session = None
+
+
+def on_processor(device: str) -> bool:
+    """Whether a network on this device, ``auto`` included, runs on the processor's own cores here.
+
+    Raises:
+        ProviderError: the device is unknown, or not installed.
+    """
+    return _providers(device)[0][0] == "cpu"
 
 
 def _options(threads: int | None) -> ort.SessionOptions:

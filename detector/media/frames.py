@@ -28,7 +28,8 @@ POLL_S = 0.2
 """Waits are cut into pieces of this length: a lock that is waited for cannot be interrupted by Ctrl-C under Windows."""
 
 STILLS_AHEAD = 2  # pictures decoded before they are asked for
-AHEAD_BYTES = 64 << 20  # that wait at most: two frames of 4K video
+AHEAD_BYTES = 64 << 20  # that wait at most: two frames of 4K video ...
+FRAME_BYTES = 16 << 20  # ... or so many for each frame, where more cores want more
 
 T = TypeVar("T")
 
@@ -80,6 +81,16 @@ class Source(ABC):
     def ready(self) -> bool:
         """Whether the next frame, the end or an error can be taken without waiting; a file begins to be read."""
 
+    def look_ahead(self, begin: Callable[[Frame], object], depth: int) -> None:  # noqa: B027 - not all can
+        """Have each frame begun, by the thread that reads it, before it is asked for.
+
+        A live source does nothing: it reads no frame ahead.
+
+        Args:
+            begin: called with each frame in turn.
+            depth: frames that wait at most; of large ones fewer.
+        """
+
     @abstractmethod
     def close(self) -> None:
         """Release the file, camera or connection; returns within a few seconds, whatever the other side does."""
@@ -111,6 +122,7 @@ class ReadAhead(Generic[T]):
         wake: Callable[[], object] = lambda: None,
     ) -> None:
         self._items, self._depth, self._weigh, self._wake = items, depth, weigh, wake
+        self._begin: Callable[[T], object] = lambda _: None
         self._taken = False
         self._waiting: deque[tuple[T | None, BaseException | None, int]] = deque()
         self._changed = threading.Condition()
@@ -144,6 +156,10 @@ class ReadAhead(Generic[T]):
         self._start()
         return bool(self._waiting) or self._stopped.is_set()
 
+    def look_ahead(self, begin: Callable[[T], object], depth: int) -> None:
+        """Call ``begin``, in the thread, with each item when there is room for it, and let at least so many wait."""
+        self._begin, self._depth = begin, max(depth, self._depth)
+
     def close(self) -> bool:
         """Stop reading; returns whether the generator is at rest, so that what it reads from may be closed."""
         self._stopped.set()
@@ -168,12 +184,15 @@ class ReadAhead(Generic[T]):
 
     def _put(self, item: T | None, error: BaseException | None, weight: int) -> bool:
         with self._changed:
+            most = max(AHEAD_BYTES, self._depth * FRAME_BYTES)
             while len(self._waiting) >= self._depth or (
-                self._waiting and weight + sum(waiting[2] for waiting in self._waiting) > AHEAD_BYTES
+                self._waiting and weight + sum(waiting[2] for waiting in self._waiting) > most
             ):
                 if self._stopped.is_set():
                     return False
                 self._changed.wait(POLL_S)
+            if item is not None:
+                self._begin(item)
             self._waiting.append((item, error, weight))
             self._changed.notify_all()
         self._wake()
@@ -213,6 +232,10 @@ class StillSource(Source):
     def ready(self) -> bool:
         """Whether the next image is decoded, or there is none."""
         return self._frames.ready()
+
+    def look_ahead(self, begin: Callable[[Frame], object], depth: int) -> None:
+        """Have each image begun as soon as it is decoded."""
+        self._frames.look_ahead(begin, depth)
 
     def close(self) -> None:
         """Stop reading ahead."""

@@ -191,6 +191,10 @@ class VideoSource(Source):
         """Whether the next frame is decoded, or there is none."""
         return self._frames.ready()
 
+    def look_ahead(self, begin: Callable[[Frame], object], depth: int) -> None:
+        """Have each frame begun as soon as it is decoded."""
+        self._frames.look_ahead(begin, depth)
+
     def close(self) -> None:
         """Stop decoding and close the file."""
         if self._frames.close():
