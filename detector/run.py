@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector import cli
-from detector.cli.flags import add_engine_flags, add_flags, engine_from
+from detector.cli.flags import add_engine_flags, add_flags, engine_from, seconds
 from detector.cli.reporter import Reporter, Summary
 from detector.cores import available_cores
 from detector.detections import Detections
@@ -79,6 +79,13 @@ class Channel:
             sink.write(frame, detections)
         return detections
 
+    def tell_changes(self) -> None:
+        """Tell every sink that the source was lost, or is back."""
+        while isinstance(self.source, Source) and self.source.changes:
+            change = self.source.changes.popleft()
+            for sink in self.sinks:
+                sink.source_changed(self.source.name, change)
+
 
 def run(
     frames: Iterable[Frame],
@@ -120,6 +127,8 @@ def run_channels(channels: Sequence[Channel], on_frame: Callable[[int, Frame, De
     started = time.perf_counter()
     sinks = {id(sink): sink for channel in channels for sink in channel.sinks}.values()
     for turn in in_turns([channel.source for channel in channels]):
+        for channel in channels:
+            channel.tell_changes()
         if turn is None:
             for sink in sinks:
                 sink.idle()
@@ -143,6 +152,13 @@ def build_parser() -> argparse.ArgumentParser:
     parser = cli.make_parser("run", "Find faces and say who wears a mask.", EXAMPLES)
     parser.add_argument("sources", nargs="*", metavar="WHAT", help="as --source")
     add_flags(parser, "--source")
+    parser.add_argument(
+        "--reconnect",
+        type=seconds,
+        default=600,
+        metavar="SECONDS",
+        help="how long a camera or stream that drops is tried again (inf: for ever)",
+    )
     add_engine_flags(parser)
     group = parser.add_argument_group("results")
     add_flags(group, "--save")
@@ -170,9 +186,8 @@ def build_parser() -> argparse.ArgumentParser:
 def _command(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(engine_from(args))
-        sources = [
-            stack.enter_context(source) for source in open_sources([*args.sources, *(args.source or [])] or ["0"])
-        ]
+        wanted = [*args.sources, *(args.source or [])] or ["0"]
+        sources = [stack.enter_context(source) for source in open_sources(wanted, args.reconnect)]
         ahead = stack.enter_context(_ahead(args, engine))
         for source in sources:
             ahead.follow(source)

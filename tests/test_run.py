@@ -21,6 +21,7 @@ from detector.engines import load_engine
 from detector.media import images
 from detector.media.frames import Frame
 from detector.media.sinks import Sink
+from tests.media.makers import Camera, serving
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "data" / "images"
@@ -313,3 +314,12 @@ def test_images_named_one_by_one_are_one_source_and_a_bad_one_does_not_end_it(tm
 def test_a_source_named_twice_is_refused(tmp_path: Path) -> None:
     done = command("--source", SAMPLE, SAMPLE, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (2, f"error: {SAMPLE}: named twice: name each source once\n")
+
+
+def test_a_stream_that_drops_and_comes_back_is_counted_and_told_to_every_sink(tmp_path: Path) -> None:
+    camera = Camera([(10, "hang up"), (10, "hang up")])
+    with serving(camera.play, camera.over) as url:
+        done = command(url, "--reconnect", "1.5", "--no-show", "--json", "-", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-2].endswith("; lost 2 times")
+    assert done.stderr.splitlines()[-1].endswith("(lost, and not back within 1.5 s)")

@@ -26,6 +26,8 @@ PARTS = {
     "labels": "conversion_speed.convert",
     "train": "training_speed.epochs",
     "stream": "stream_delay.stream_delay",
+    "soak": "stream_soak.stream_soak",
+    "cameras": "stream_soak.several",
     "page": "demo_load.page",
 }
 PACKAGES = ("numpy", "opencv-python", "onnxruntime", "ultralytics", "torch", "supervision")
@@ -43,6 +45,8 @@ parts: frame     time per 1280x720 frame against ultralytics predict, square and
        labels    conversion against supervision (--data)
        train     an epoch on the CPU against yolo train, and the accuracy (--data)
        stream    delay of a local live stream
+       soak      streams whose servers are killed every 20 s (--seconds 1800)
+       cameras   four live streams at once
        page      the web demo before a crowd of programs, and its live view in a browser
 
 The two sides take turns in one run, so compare within a table, not between machines. Other programs that use the

@@ -11,7 +11,7 @@ from detector.defaults import DEFAULT_CONF, DEFAULT_IOU, ENGINES
 if TYPE_CHECKING:
     from detector.engines import Engine
 
-__all__ = ["add_engine_flags", "add_flags", "engine_from", "fraction", "name_and_class", "positive", "whole"]
+__all__ = ["add_engine_flags", "add_flags", "engine_from", "fraction", "name_and_class", "positive", "seconds", "whole"]
 
 
 def fraction(text: str) -> float:
@@ -35,6 +35,14 @@ def whole(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return value
+
+
+def seconds(text: str) -> float:
+    """A flag's value from 0 up, in seconds; ``inf`` is no end."""
+    value = float(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
     return value
 
 

@@ -9,7 +9,6 @@ from typing import TextIO
 
 from detector.detections import CLASSES, Detections
 from detector.media.frames import Frame, Source, StillSource
-from detector.media.live import LiveSource
 
 __all__ = ["Reporter", "Summary"]
 
@@ -91,7 +90,6 @@ def _words(source: Source, summary: Summary) -> str:
     """One source's line of the summary."""
     still = isinstance(source, StillSource)
     failures = len(source.failures) if still else 0
-    losses = source.losses if isinstance(source, LiveSource) else 0
     counts = summary.people or {name: getattr(summary, name) for name in CLASSES}
     total = sum(counts.values())
     found = _some(total, "face") if summary.people is None else "1 person" if total == 1 else f"{total} people"
@@ -99,7 +97,7 @@ def _words(source: Source, summary: Summary) -> str:
         f"{_some(summary.frames, 'image' if still else 'frame')} in {summary.seconds:.1f} s ({summary.fps:.1f} fps): "
         + ", ".join([found, *(f"{count} {name}" for name, count in counts.items())])
         + (f"; {_some(failures, 'file')} could not be read" if failures else "")
-        + (f"; lost {_some(losses, 'time')}" if losses else "")
+        + (f"; lost {_some(source.losses, 'time')}" if source.losses else "")
     )
 
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from detector.errors import SourceError
 from detector.media import images
 
-__all__ = ["CLOSE_S", "POLL_S", "Frame", "ReadAhead", "Source", "StillSource"]
+__all__ = ["CLOSE_S", "POLL_S", "Change", "Frame", "ReadAhead", "Source", "StillSource"]
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,19 @@ class Frame:
     name: str
 
 
+@dataclass(frozen=True)
+class Change:
+    """A source was lost, or is back.
+
+    Args:
+        what: "lost" or "back".
+        time: by the clock (``time.time()``), in seconds.
+    """
+
+    what: Literal["lost", "back"]
+    time: float
+
+
 class Source(ABC):
     """Pictures from somewhere: a context manager to be iterated once, like an open file.
 
@@ -61,6 +74,8 @@ class Source(ABC):
         fps: frames per second, exact (30000/1001 stays); the average where the rate varies, None where it is unknown.
         length: how many frames to expect, for a progress bar; None where it is unknown or endless.
         failures: what could not be read and was passed over.
+        losses: how often the connection to a camera or stream was lost.
+        changes: when it was lost and when it was back, since somebody last took them out; the newest 64.
         wake: called, by any thread, when there may be something to take: set by who waits for several sources.
     """
 
@@ -71,6 +86,8 @@ class Source(ABC):
         self.fps = fps
         self.length = length
         self.failures: list[SourceError] = []
+        self.losses = 0
+        self.changes: deque[Change] = deque(maxlen=64)
         self.wake: Callable[[], object] = lambda: None
 
     @abstractmethod

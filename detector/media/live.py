@@ -11,25 +11,24 @@ import sys
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
 from detector.errors import SourceError
-from detector.media.frames import CLOSE_S, POLL_S, Frame, Source
+from detector.media.frames import CLOSE_S, POLL_S, Change, Frame, Source
 from detector.media.images import Image
 
-__all__ = ["Camera", "Change", "Connection", "LiveSource", "open_camera"]
+__all__ = ["Camera", "Connection", "LiveSource", "open_camera"]
 
 log = logging.getLogger(__name__)
 
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+QUIET_ATTEMPTS = 75  # of a long absence one attempt in ten minutes is logged
 
 
 class Connection(ABC):
@@ -54,19 +53,6 @@ class Connection(ABC):
         """Release the other side."""
 
 
-@dataclass(frozen=True)
-class Change:
-    """A source was lost, or is back.
-
-    Args:
-        what: "lost" or "back".
-        time: by the clock (``time.time()``), in seconds.
-    """
-
-    what: Literal["lost", "back"]
-    time: float
-
-
 class LiveSource(Source):
     """A camera or stream of which a thread keeps only the newest picture.
 
@@ -80,8 +66,6 @@ class LiveSource(Source):
 
     Attributes:
         dropped: how many pictures were replaced by a newer one before they were taken.
-        losses: how often the connection was lost.
-        changes: when it was lost and when it was back, since somebody last took them out; the newest 64.
 
     Raises:
         SourceError: the first connection fails or brings no picture.
@@ -92,8 +76,6 @@ class LiveSource(Source):
     def __init__(self, name: str, connect: Callable[[], Connection], *, reconnect_limit_s: float) -> None:
         super().__init__(name)
         self.dropped = 0
-        self.losses = 0
-        self.changes: deque[Change] = deque(maxlen=64)
         self._connect = connect
         self._limit_s = reconnect_limit_s
         self._changed = threading.Condition()
@@ -194,7 +176,8 @@ class LiveSource(Source):
                 raise SourceError(f"{error} (lost, and not back within {self._limit_s:g} s)") from error
             pause = min(PAUSES_S[min(self._attempts, len(PAUSES_S) - 1)], left)
             self._attempts += 1
-            log.warning("%s; connecting again in %.1f s, attempt %d", error, pause, self._attempts)
+            if self._attempts <= len(PAUSES_S) or self._attempts % QUIET_ATTEMPTS == 0:
+                log.warning("%s; connecting again in %.1f s, attempt %d", error, pause, self._attempts)
             if self._stopped.wait(pause):
                 return None
             try:

@@ -17,7 +17,7 @@ from detector.errors import OutputError
 from detector.files import make_folder, write_file
 from detector.media import images
 from detector.media.draw import draw
-from detector.media.frames import Frame
+from detector.media.frames import Change, Frame
 
 __all__ = ["ImageSink", "Sink", "annotated"]
 
@@ -49,6 +49,9 @@ class Sink(ABC):
 
     def idle(self) -> None:  # noqa: B027 - few have anything to do
         """Called a few times a second while no frame comes."""
+
+    def source_changed(self, source: str, change: Change) -> None:  # noqa: B027
+        """Called when the source of this name was lost, or is back."""
 
     @abstractmethod
     def close(self) -> None:

@@ -60,7 +60,7 @@ def open_source(spec: str | Path | int, *, reconnect_limit_s: float = 60.0, time
     raise SourceError(f"{shown or repr(text)}: no such file or folder{near}: check the name")
 
 
-def open_sources(specs: Sequence[str]) -> Iterator[Source]:
+def open_sources(specs: Sequence[str], reconnect_limit_s: float = 60.0) -> Iterator[Source]:
     """Open several at once, each as :func:`open_source` does; images named one by one are one source together.
 
     Raises:
@@ -75,7 +75,7 @@ def open_sources(specs: Sequence[str]) -> Iterator[Source]:
         yield StillSource.of_files(f"{len(pictures)} images", pictures, tolerant=True)
     for spec in specs:
         if str(Path(spec)) not in together:
-            yield open_source(spec)
+            yield open_source(spec, reconnect_limit_s=reconnect_limit_s)
 
 
 def _exists(path: Path) -> bool:

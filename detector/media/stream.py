@@ -41,7 +41,7 @@ OPTIONS = {
     # here, where a backlog is decoded at once and only its newest picture kept.
     "probesize": "2000000",
     "analyzeduration": "1000000",
-    "rtsp_transport": "tcp",  # a packet lost over UDP is a grey picture
+    "rtsp_flags": "prefer_tcp",  # a packet lost over UDP is a grey picture; some cameras speak only that
 }
 
 

@@ -18,8 +18,6 @@ from detector.media.window import LARGEST, Rate, WindowSink, status
 
 __all__ = ["tiles"]
 
-STALE_S = 2.0  # without a new picture a tile says for how long
-
 
 def tiles(window: WindowSink, names: Sequence[str]) -> Sequence[Sink]:
     """A sink for each source, which shows its frames in this window: one alone fills it, several stand side by side."""
@@ -86,9 +84,9 @@ class _Tile(Sink):
 
     def say_how_old(self) -> None:
         """Write into the tile for how long nothing has come."""
-        age = self._rate.age_s
-        if self._picture is not None and age > STALE_S:
-            self._place[:] = draw_status(self._picture, f"{self._name}   no picture for {age:.0f} s")
+        stale = self._rate.stale()
+        if self._picture is not None and stale:
+            self._place[:] = draw_status(self._picture, f"{self._name}   {stale}")
 
     def idle(self) -> None:
         """Let the viewer end the show, and see that nothing comes."""

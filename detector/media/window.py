@@ -21,6 +21,7 @@ KEYS = (ord("q"), ord("Q"), 27)  # 27: Esc
 LARGEST = (1280, 720)
 """A window for a larger picture opens scaled down."""
 
+STALE_S = 2.0  # without a new picture the old one says so
 SMOOTHING = 0.9  # of the rate shown: the weight of what was shown before
 INSTEAD = "save the results to files instead"
 
@@ -42,6 +43,7 @@ class WindowSink(Sink):
         self._title = title
         self._shown = False
         self._open = True
+        self._picture: Image | None = None
         self._rate = Rate()
         self.closed = False
         _require_screen()
@@ -53,7 +55,8 @@ class WindowSink(Sink):
     def write(self, frame: Frame, detections: Detections) -> None:
         """Show a frame with a line of what is in it and how fast frames come."""
         self._rate.tick()
-        self.show(draw_status(annotated(frame, detections), status(self._rate.fps, detections)))
+        self._picture = annotated(frame, detections)
+        self.show(draw_status(self._picture, status(self._rate.fps, detections)))
 
     def show(self, image: Image) -> None:
         """Show a picture, BGR uint8 (H, W, 3), as it is."""
@@ -68,8 +71,11 @@ class WindowSink(Sink):
         self._look(1)
 
     def idle(self) -> None:
-        """Let the viewer end the show also while nothing comes."""
-        if self._shown and not self.closed:
+        """Let the viewer end the show also while nothing comes, and say for how long nothing has."""
+        stale = self._rate.stale()
+        if self._picture is not None and stale:
+            self.show(draw_status(self._picture, stale))
+        elif self._shown and not self.closed:
             self._look(1)
 
     def wait(self) -> None:
@@ -118,10 +124,10 @@ class Rate:
         """Frames per second; 0 where only one came."""
         return 1 / self._period if self._period else 0.0
 
-    @property
-    def age_s(self) -> float:
-        """Seconds since the last frame; 0 before the first."""
-        return 0.0 if self._before is None else time.monotonic() - self._before
+    def stale(self) -> str:
+        """Since when none has come, in words, if that is long."""
+        age = 0.0 if self._before is None else time.monotonic() - self._before
+        return f"no picture for {age:.0f} s" if age > STALE_S else ""
 
 
 def status(fps: float, detections: Detections) -> str:

@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from detector.detections import Detections
-from detector.media.frames import Frame
-from detector.media.live import Change
+from detector.media.frames import Change, Frame
 from detector.media.records import TextSink
 from detector.tracking.tracker import Event, Tracker
 
@@ -49,9 +48,9 @@ class EventSink(TextSink):
         while self._waiting:
             self._emit(json.dumps(self._waiting.popleft()) + "\n")
 
-    def source_changed(self, name: str, change: Change) -> None:
+    def source_changed(self, source: str, change: Change) -> None:
         """Write that a source was lost or is back."""
-        self._waiting.append({"event": change.what, "source": name, "time": round(change.time, 6)})
+        self._waiting.append({"event": change.what, "source": source, "time": round(change.time, 6)})
         self.idle()
 
     def close(self) -> None:

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from detector.detections import Detections
 from detector.errors import SourceError
+from detector.media.frames import Change
+from detector.media.sinks import Sink
 from detector.media.sources import open_source
 from detector.media.turns import in_turns
+from detector.run import Channel, run_channels
 from tests.media.makers import Camera, grey_index, grey_video, serving
 
 
@@ -62,3 +66,33 @@ def test_one_of_several_that_breaks_off_is_left_out_and_named(tmp_path: Path, ca
         with pytest.raises(SourceError, match="not back"):
             list(in_turns([camera_source]))
     assert "not back within 0.2 s" in caplog.text
+
+
+def test_sinks_are_told_that_a_source_was_lost_and_is_back_before_its_next_frame() -> None:
+    class Diary(Sink):
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def write(self, *_: object) -> None:
+            self.lines.append("frame")
+
+        def source_changed(self, source: str, change: Change) -> None:
+            assert abs(change.time - time.time()) < 5
+            self.lines.append(f"{source} {change.what}")
+
+        def close(self) -> None:
+            pass
+
+    camera, diary = Camera([(8, "hang up"), (8, "silent")]), Diary()
+    with serving(camera.play, camera.over) as url, open_source(url, timeout_s=5) as source:
+        channel = Channel(source, lambda _: Detections.empty(), [diary])
+        with pytest.raises(StopIteration):
+            run_channels([channel], lambda *_: _stop_after_the_return(diary.lines))
+        assert [line for line in diary.lines if line != "frame"] == [f"{url} lost", f"{url} back"]
+        assert diary.lines[-2:] == [f"{url} back", "frame"]
+        assert source.losses == 1
+
+
+def _stop_after_the_return(lines: list[str]) -> None:
+    if any(line.endswith("back") for line in lines):
+        raise StopIteration

@@ -28,7 +28,7 @@ def stream_delay(settings: Settings) -> Iterator[Ratio]:
     picture = np.asarray(cv2.resize(images.read(settings.picture), (640, 480)), np.uint8)
     delays, inference = [], []
     with (
-        _camera(picture) as address,
+        camera(picture) as address,
         load_engine(weights=settings.weights, threads=settings.threads) as engine,
         open_source(address) as source,
     ):
@@ -63,8 +63,8 @@ def stream_delay(settings: Settings) -> Iterator[Ratio]:
 
 
 @contextmanager
-def _camera(picture: Image) -> Iterator[str]:
-    """The address of an MJPEG camera on this machine, ``FPS`` frames a second, whatever the viewer does."""
+def camera(picture: Image, port: int = 0, fps: int = FPS) -> Iterator[str]:
+    """The address of an MJPEG camera on this machine, ``fps`` frames a second, whatever the viewer does."""
     stopped = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -82,13 +82,13 @@ def _camera(picture: Image) -> Iterator[str]:
                     self.wfile.write(head + data + b"\r\n")
                 except OSError:  # the viewer left
                     return
-                due += 1 / FPS
+                due += 1 / fps
                 time.sleep(max(due - time.monotonic(), 0))
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/camera.mjpg"
