@@ -4,42 +4,33 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import logging
-import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector import cli
 from detector.cli.flags import add_engine_flags, add_flags, engine_from, seconds
 from detector.cli.reporter import Reporter, Summary
+from detector.cli.result_flags import add_result_flags, own_sinks, shared_sinks, window_from
 from detector.cores import available_cores
 from detector.detections import Detections
-from detector.errors import OutputError, SourceError
-from detector.media.encode import VideoSink
+from detector.errors import SourceError
 from detector.media.frames import Frame, Source, StillSource
 from detector.media.images import Image
-from detector.media.records import CsvSink, JsonLinesSink
-from detector.media.sinks import ImageSink, Sink
+from detector.media.sinks import Sink
 from detector.media.sources import open_sources
 from detector.media.turns import in_turns
 from detector.media.wall import tiles
-from detector.media.window import WindowSink
 from detector.tracking import Tracker
-from detector.tracking.events import EventSink
-from detector.tracking.snapshots import SnapshotSink
 
 if TYPE_CHECKING:
     from detector.engines import Engine
     from detector.engines.ahead import Ahead
 
 __all__ = ["Channel", "Summary", "main", "run", "run_channels"]
-
-log = logging.getLogger("detector.run")
 
 EXAMPLES = """\
   mask-detector run --source 0                       webcam, in a window (q or Esc closes it)
@@ -160,26 +151,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="how long a camera or stream that drops is tried again (inf: for ever)",
     )
     add_engine_flags(parser)
-    group = parser.add_argument_group("results")
-    add_flags(group, "--save")
-    add_flags(group, "--json", help="write JSON Lines, one object per frame (- for stdout)")
-    add_flags(group, "--csv")
-    add_flags(group, "--track")
-    group.add_argument(
-        "--events",
-        metavar="FILE",
-        help="write JSON Lines, one when a person appears, changes verdict or leaves, or a source is lost or back "
-        "(- for stdout); with --track",
-    )
-    group.add_argument(
-        "--snapshots", type=Path, metavar="FOLDER", help="write one picture of each person here; with --track"
-    )
-    group.add_argument(
-        "--show",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="show a window (default: for cameras, streams and videos that are not saved)",
-    )
+    add_result_flags(parser)
     return parser
 
 
@@ -196,17 +168,15 @@ def _command(args: argparse.Namespace) -> int:
         taken = "-" in (args.json, args.csv, args.events)
         reporter = Reporter(sources, summaries, sys.stderr if taken else sys.stdout)
         stack.callback(reporter.close)  # after the sinks: the summary stands below what they say
-        tables = [stack.enter_context(sink) for sink in _tables(args)]
-        if args.events:
-            named = {source.name: tracker for source, tracker in zip(sources, trackers, strict=True) if tracker}
-            tables.append(stack.enter_context(EventSink(args.events, named)))
-        window = _window(args, sources)
+        named = {source.name: tracker for source, tracker in zip(sources, trackers, strict=True) if tracker}
+        tables = [stack.enter_context(sink) for sink in shared_sinks(args, named)]
+        window = window_from(args, sources)
         shown: Sequence[Sink | None] = [None] * len(sources)
         if window:
             shown = tiles(stack.enter_context(window), [source.name for source in sources])
         channels = []
         for source, tracker, summary, tile in zip(sources, trackers, summaries, shown, strict=True):
-            own = [stack.enter_context(sink) for sink in _own_sinks(args, source)]
+            own = [stack.enter_context(sink) for sink in own_sinks(args, source)]
             channels.append(Channel(source, _look(ahead, tracker), [*tables, *own, *([tile] if tile else [])], summary))
         run_channels(channels, reporter)
         if window and all(isinstance(source, StillSource) for source in sources):
@@ -237,50 +207,6 @@ def _tracker(args: argparse.Namespace, source: Source) -> Tracker | None:
     if isinstance(source, StillSource):
         raise SourceError(f"{source.name}: --track follows people from frame to frame: give it a video or a camera")
     return Tracker()
-
-
-def _tables(args: argparse.Namespace) -> Iterator[Sink]:
-    """Results of all sources, each row with the name of its own."""
-    if args.json:
-        yield JsonLinesSink(args.json)
-    if args.csv:
-        yield CsvSink(args.csv)
-
-
-def _own_sinks(args: argparse.Namespace, source: Source) -> Iterator[Sink]:
-    """The annotated copies and the snapshots of one source."""
-    if args.save and isinstance(source, StillSource):
-        log.info("saving to %s", args.save)
-        yield ImageSink(args.save)
-    elif args.save:
-        path = args.save / f"{_stem(source)}.mp4"
-        video = VideoSink(path, source.fps, sound=getattr(source, "sound", None), free=True)
-        log.info("saving to %s%s", video.path, ", without sound" if source.is_live or "://" in source.name else "")
-        yield video
-    if args.snapshots:
-        yield SnapshotSink(args.snapshots, _stem(source))
-
-
-def _stem(source: Source) -> str:
-    """What the names of a source's files begin with."""
-    name = source.name if source.is_live or "://" in source.name else Path(source.name).stem
-    if name == source.name:  # no file has given it a name: the address, or the camera, and the time
-        name = re.sub(r"\W+", "_", name.partition("://")[2] or name).strip("_") + time.strftime("_%Y%m%d_%H%M%S")
-    return name
-
-
-def _window(args: argparse.Namespace, sources: Sequence[Source]) -> WindowSink | None:
-    """A window where one is wanted and possible; a run without a screen goes on without it."""
-    unattended = any((args.save, args.json, args.csv, args.events, args.snapshots)) or all(
-        isinstance(source, StillSource) for source in sources
-    )
-    if not (args.show if args.show is not None else not unattended):
-        return None
-    try:
-        return WindowSink(f"mask-detector: {sources[0].name if len(sources) == 1 else f'{len(sources)} sources'}")
-    except OutputError as error:
-        log.warning("going on without a window: %s", error)
-        return None
 
 
 if __name__ == "__main__":

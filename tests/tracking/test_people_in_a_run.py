@@ -16,7 +16,7 @@ import pytest
 
 from detector import run as run_module
 from detector.media import images
-from detector.media.live import Change
+from detector.media.frames import Change
 from detector.tracking import Tracker
 from detector.tracking.events import EventSink
 
