@@ -84,7 +84,7 @@ def build_parser(command: str = "compare", examples: str = EXAMPLES) -> argparse
     parser = cli.make_parser(command, "Compare the engines on the same labelled images.", examples)
     add_image_flags(parser)
     network = parser.add_argument_group("networks")
-    add_flags(network, "--weights", help="of the single-stage engine (default: the shipped)")
+    add_flags(network, "--weights", help="of the single-stage engine: ONNX file, nano or pico (default: nano)")
     network.add_argument(
         "--classifier", type=Path, metavar="FILE", help="of the two-step engine (default: the shipped)"
     )

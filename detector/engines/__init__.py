@@ -7,7 +7,7 @@ from pathlib import Path
 from detector.defaults import DEFAULT_CONF, DEFAULT_IOU, ENGINES
 from detector.engines.image_network import Engine
 from detector.engines.single_stage import SingleStage
-from detector.engines.weights import CLASSIFIER_WEIGHTS, DEFAULT_WEIGHTS, default_weights, existing
+from detector.engines.weights import CLASSIFIER_WEIGHTS, DEFAULT_WEIGHTS, default_weights, existing, named
 from detector.errors import ModelError
 
 __all__ = ["DEFAULT_CONF", "DEFAULT_WEIGHTS", "ENGINES", "Engine", "SingleStage", "default_weights", "load_engine"]
@@ -29,7 +29,7 @@ def load_engine(
 
     Args:
         name: one of :data:`ENGINES`.
-        weights: the network, or the two-step engine's classifier.
+        weights: the network, or the two-step engine's classifier: a file, or a name in :data:`~.weights.SHIPPED`.
         faces: what finds the faces of the two-step engine: ``ssd``, ``ssd=FILE``, ``res10=FILE`` or ``haar``.
         conf: faces that are less sure than this are dropped, 0 to 1; by default what the network's file names, or
             :data:`DEFAULT_CONF`.
@@ -46,6 +46,7 @@ def load_engine(
     if name not in ENGINES:
         raise ModelError(f"--engine {name} is not known: use {' or '.join(ENGINES)}")
     iou = DEFAULT_IOU[name] if iou is None else iou
+    weights = named(weights) if weights else None
     if name == "single-stage":
         if faces != "ssd":
             raise ModelError(f"--faces {faces}: {name} finds faces by itself: leave it out, or use --engine two-step")

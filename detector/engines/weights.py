@@ -6,9 +6,12 @@ from pathlib import Path
 
 from detector.errors import ModelError
 
-__all__ = ["CLASSIFIER_WEIGHTS", "DEFAULT_WEIGHTS", "FACE_WEIGHTS", "default_weights", "existing"]
+__all__ = ["CLASSIFIER_WEIGHTS", "DEFAULT_WEIGHTS", "FACE_WEIGHTS", "SHIPPED", "default_weights", "existing", "named"]
 
 DEFAULT_WEIGHTS = "mask_detector.onnx"
+SHIPPED = {"nano": DEFAULT_WEIGHTS, "pico": "pico.onnx"}
+"""The single-stage networks by the names that ``--weights`` knows; the first one is used where nobody names any."""
+
 FACE_WEIGHTS = "face_ssd.onnx"
 CLASSIFIER_WEIGHTS = "mask_classifier.onnx"
 
@@ -18,6 +21,12 @@ def default_weights(name: str = DEFAULT_WEIGHTS) -> Path:
     package = Path(__file__).resolve().parents[1]
     clone, installed = package.parent / "weights" / name, package / "weights" / name
     return installed if installed.is_file() and not clone.is_file() else clone
+
+
+def named(weights: str | Path) -> Path:
+    """The file that ``--weights`` means: a path, or the name of a shipped network. A file of that name wins."""
+    name = SHIPPED.get(str(weights))
+    return default_weights(name) if name and not Path(weights).is_file() else Path(weights)
 
 
 def existing(path: str | Path, remedy: str) -> Path:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import threading
 import time
 from pathlib import Path
@@ -8,9 +9,12 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from detector.boxes import overlap
+from detector.cli.flags import add_engine_flags, engine_from
 from detector.engines import DEFAULT_CONF, SingleStage, default_weights, load_engine
 from detector.engines.calibration import Calibration
 from detector.errors import ModelError, ProviderError
+from detector.media import images
 
 from .conftest import MakeNetwork
 from .networks import end_to_end_head, raw_head
@@ -292,3 +296,30 @@ def test_between_two_frames_no_thread_waits_busily() -> None:
         before = time.process_time()
         time.sleep(0.2)
         assert time.process_time() - before < 0.02
+
+
+def from_flags(*flags: str) -> SingleStage:
+    parser = argparse.ArgumentParser()
+    add_engine_flags(parser)
+    engine = engine_from(parser.parse_args(flags))
+    assert isinstance(engine, SingleStage)
+    return engine
+
+
+def test_pico_is_known_by_name_and_finds_the_faces_that_nano_finds() -> None:
+    call = images.read(default_weights().parents[1] / "data" / "images" / "video_call_six.jpg")
+    with from_flags("--weights", "nano") as nano, from_flags("--weights", "pico") as pico:
+        assert (nano.imgsz, pico.imgsz) == (640, 416)
+        wanted, found = nano(call), pico(call)
+    assert len(wanted) == len(found) == 6
+    assert (overlap(wanted.xyxy, found.xyxy).max(axis=1) > 0.6).all()
+    assert pico.session.metadata.calibration is not None
+
+
+def test_a_file_with_the_name_of_a_shipped_network_wins(
+    make_network: MakeNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_network(raw_head((32, 20, 10, 16, 0.9, 0.1))).rename("pico")
+    for engine in (from_flags("--weights", "pico"), load_engine(weights="pico")):
+        assert len(engine(BLACK)) == 1
