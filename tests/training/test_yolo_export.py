@@ -7,6 +7,7 @@ import onnx
 import onnxruntime as ort
 import torch
 
+from detector.training.single_stage.graph_edits import convolve_before_enlarging
 from detector.training.single_stage.ultralytics_env import ultralytics_env
 from detector.training.single_stage.yolo_export import divide_split_convolutions
 
@@ -73,3 +74,38 @@ def test_a_split_convolution_becomes_two_with_the_same_numbers_and_no_weight_mor
     arrays = [[onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer] for model in models]
     before_size, after_size = (sum(a.size for a in some if a.dtype == np.float32) for some in arrays)
     assert before_size == after_size > 0
+
+
+class WayUp(torch.nn.Module):
+    """A small map enlarged beside a large one, seen by two pointwise convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolutions = torch.nn.ModuleList(torch.nn.Conv2d(6 + 3, width, 1) for width in (4, 3))
+        self.small = torch.nn.Conv2d(3, 6, 2, stride=2)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        large = torch.nn.functional.interpolate(self.small(image), scale_factor=2.0, mode="nearest")
+        both = torch.cat([large, image], 1)
+        return torch.cat([convolution(both) for convolution in self.convolutions], 1)
+
+
+def test_what_is_enlarged_is_convolved_before_with_the_same_numbers() -> None:
+    image = torch.rand(1, 3, 12, 8, generator=torch.Generator().manual_seed(0))
+    with ultralytics_env(), torch.inference_mode():
+        model = exported(WayUp().eval(), image)
+    expected, shapes = answers(model, image)
+    assert (1, 9, 12, 8) in shapes  # both maps together
+    convolve_before_enlarging(model)
+    onnx.checker.check_model(model, full_check=True)
+    found, shapes = answers(model, image)
+    assert (1, 9, 12, 8) not in shapes
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def answers(model: onnx.ModelProto, image: torch.Tensor) -> tuple[np.ndarray, list[tuple[int, ...]]]:
+    """What the network answers, and the shapes of all that it computes on the way."""
+    full = onnx.shape_inference.infer_shapes(model).graph
+    shapes = [tuple(d.dim_value for d in v.type.tensor_type.shape.dim) for v in [*full.value_info, *full.output]]
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: image.numpy()})[0], shapes

@@ -19,6 +19,7 @@ from detector.errors import ModelError
 from detector.staging import temporary_folder
 from detector.training.checkpoint import load, packed
 from detector.training.parity import OPSET, Draft, end_to_end_boxes, letterboxed, raw_boxes
+from detector.training.single_stage.graph_edits import convolve_before_enlarging
 
 __all__ = ["divide_split_convolutions", "draft_detector"]
 
@@ -39,6 +40,7 @@ def draft_detector(
     if head == "end2end":
         _free_top_k(model.graph)
     network.end2end = head == "end2end"
+    convolve_before_enlarging(model)
     entries = {"description": "Finds faces and says who wears a mask", "data": note}
     inputs = letterboxed(pictures, size, int(network.stride.max()))
     difference = end_to_end_boxes if network.end2end else raw_boxes
