@@ -26,7 +26,7 @@ REACH = 2.0  # widths of a face: how far from where it was last seen a hidden fa
 STEP_S = 1 / 30  # between two frames where the clock says nothing sensible
 CERTAIN = 0.5  # a face that is less sure continues a track, but starts none
 LEAST_OVERLAP = 0.1  # of a face with where it is expected, both grown ...
-GROWN = 0.3  # ... by this share of their sides on each: small faces move by more than their width from frame to frame
+GROWN = 0.2  # ... by this share of their sides on each: small faces move by more than their width from frame to frame
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Tracker:
         return Detections(
             expected.xyxy[hidden].reshape(-1, 4),
             np.array([person.confidence for person in people], np.float32),
-            np.array([person.leading for person in people], np.int64),
+            np.array([person.class_id for person in people], np.int64),
             np.array([person.number for person in people], np.int64),
         )
 
@@ -185,5 +185,5 @@ class Tracker:
         for row, track in enumerate(tracks):
             person = self._followed.get(track)
             if person is not None:
-                track_id[row], class_id[row], confidence[row] = person.number, person.leading, person.confidence
+                track_id[row], class_id[row], confidence[row] = person.number, person.class_id, person.confidence
         return Detections(detections.xyxy, confidence, class_id, track_id)

@@ -14,10 +14,10 @@ __all__ = ["Person"]
 
 MEMORY_S = 3.0  # evidence of this age counts 1/e
 STEP_S = 0.2  # a look counts for the time since the one before, at most for this
-SETTLE_S = 0.25  # seconds of full confidence until a verdict is spoken
-CLEAR = 0.65  # share of all evidence that the leading class needs for that ...
-HURRY_S = 2.0  # ... or this long in view
-CHANGE = 0.7  # share that the other class needs before a spoken verdict is changed
+CHANGE = 0.8  # share of all evidence that the other class needs to change the word
+SETTLE_S = 0.4  # a verdict is spoken after so many seconds of full confidence ...
+CLEAR = 0.65  # of which this share is for it,
+HURRY_S = 2.0  # or after so long in view
 
 
 @dataclass
@@ -29,7 +29,8 @@ class Person:
 
     Attributes:
         number: 1, 2, 3 ... in the order in which verdicts were settled; -1 before.
-        class_id: the steady verdict, an index into :data:`~detector.detections.CLASSES`; -1 before it is settled.
+        class_id: the steady word, an index into :data:`~detector.detections.CLASSES`.
+        settled: whether it is a verdict: the person was seen well enough, or for long enough.
         last_s: when the face was last seen, in the source's seconds.
         seen_s: how many seconds it was in view.
         box: left, top, right, bottom where it was last seen, in pixels of the upright image.
@@ -38,6 +39,7 @@ class Person:
     first_s: float
     number: int = -1
     class_id: int = -1
+    settled: bool = False
     last_s: float = field(init=False)
     seen_s: float = 0.0
     box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
@@ -50,42 +52,30 @@ class Person:
     @property
     def verdict(self) -> str:
         """The name of the steady class; empty before it is settled."""
-        return CLASSES[self.class_id] if self.class_id >= 0 else ""
-
-    @property
-    def leading(self) -> int:
-        """The steady class, or before it is settled the likelier one, an index into the classes."""
-        return self.class_id if self.class_id >= 0 else int(self._evidence.argmax())
+        return CLASSES[self.class_id] if self.settled else ""
 
     @property
     def confidence(self) -> float:
-        """How sure the leading class is, 0 to 1: the weighted mean of what single looks said of it."""
-        return float(self._evidence[self.leading] / self._looked_s) if self._looked_s else 0.0
+        """How sure the word is, 0 to 1: the mean of what single looks said of this class, weighted by their age."""
+        return float(self._evidence[self.class_id] / self._looked_s) if self._looked_s else 0.0
 
-    def look(self, class_id: int, confidence: float, time_s: float) -> bool:
+    def look(self, class_id: int, confidence: float, time_s: float) -> None:
         """Weigh one sight of the face.
 
         Args:
             class_id: what this frame says.
             confidence: how sure it is of that, 0 to 1.
             time_s: when, in the source's seconds.
-
-        Returns:
-            Whether the verdict was settled or changed by it.
         """
-        elapsed = time_s - self.last_s
-        weight = min(elapsed, STEP_S) or STEP_S / 6  # the first look has nothing before it
-        kept = math.exp(-elapsed / MEMORY_S) if elapsed < STEP_S else math.exp(-STEP_S / MEMORY_S)
+        elapsed = min(time_s - self.last_s, STEP_S)
+        weight, kept = elapsed or STEP_S / 6, math.exp(-elapsed / MEMORY_S)  # the first look has nothing before it
         self._evidence *= kept
         self._looked_s = self._looked_s * kept + weight
         self._evidence[class_id] += weight * confidence
-        self.last_s, self.seen_s = time_s, self.seen_s + min(elapsed, STEP_S)
-        before = self.class_id
-        share = self._evidence / max(self._evidence.sum(), 1e-9)
-        leading = int(share.argmax())
-        if before < 0:
-            if (self._evidence.sum() >= SETTLE_S and share[leading] >= CLEAR) or self.seen_s >= HURRY_S:
-                self.class_id = leading
-        elif share[leading] >= CHANGE:
+        self.last_s, self.seen_s = time_s, self.seen_s + elapsed
+        total = float(self._evidence.sum())
+        leading = int(self._evidence.argmax())
+        if self.class_id < 0 or self._evidence[leading] >= CHANGE * total:
             self.class_id = leading
-        return self.class_id != before
+        clear = total >= SETTLE_S and self._evidence[self.class_id] >= CLEAR * total
+        self.settled = self.settled or clear or self.seen_s >= HURRY_S
