@@ -24,6 +24,7 @@ PARTS = {
     "process": "engine_speed.whole_process",
     "parity": "engine_speed.parity",
     "labels": "conversion_speed.convert",
+    "track": "steady_verdicts.steady_verdicts",
     "train": "training_speed.epochs",
     "stream": "stream_delay.stream_delay",
     "soak": "stream_soak.stream_soak",
@@ -31,7 +32,7 @@ PARTS = {
     "page": "demo_load.page",
 }
 PACKAGES = ("numpy", "opencv-python", "onnxruntime", "ultralytics", "torch", "supervision")
-NEED_DATA = ("parity", "labels", "train")
+NEED_DATA = ("parity", "labels", "track", "train")
 
 EXAMPLES = """\
   python tools/benchmark.py                              all that needs no data beyond the clone
@@ -43,6 +44,7 @@ parts: frame     time per 1280x720 frame against ultralytics predict, square and
        process   start to end on one image against yolo predict, time and memory
        parity    the same boxes as ultralytics predict (--data)
        labels    conversion against supervision (--data)
+       track     changes of verdict, people counted and cost of --track on filmed photographs (--data)
        train     an epoch on the CPU against yolo train, and the accuracy (--data)
        stream    delay of a local live stream
        soak      streams whose servers are killed every 20 s (--seconds 1800)

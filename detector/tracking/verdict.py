@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
 from detector.detections import CLASSES
 
 __all__ = ["Person"]
@@ -43,7 +40,7 @@ class Person:
     last_s: float = field(init=False)
     seen_s: float = 0.0
     box: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    _evidence: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(len(CLASSES)), repr=False)
+    _evidence: list[float] = field(default_factory=lambda: [0.0] * len(CLASSES), repr=False)
     _looked_s: float = field(default=0.0, repr=False)
 
     def __post_init__(self) -> None:
@@ -57,7 +54,7 @@ class Person:
     @property
     def confidence(self) -> float:
         """How sure the word is, 0 to 1: the mean of what single looks said of this class, weighted by their age."""
-        return float(self._evidence[self.class_id] / self._looked_s) if self._looked_s else 0.0
+        return self._evidence[self.class_id] / self._looked_s if self._looked_s else 0.0
 
     def look(self, class_id: int, confidence: float, time_s: float) -> None:
         """Weigh one sight of the face.
@@ -69,12 +66,11 @@ class Person:
         """
         elapsed = min(time_s - self.last_s, STEP_S)
         weight, kept = elapsed or STEP_S / 6, math.exp(-elapsed / MEMORY_S)  # the first look has nothing before it
-        self._evidence *= kept
+        self._evidence = [kept * old for old in self._evidence]
         self._looked_s = self._looked_s * kept + weight
         self._evidence[class_id] += weight * confidence
         self.last_s, self.seen_s = time_s, self.seen_s + elapsed
-        total = float(self._evidence.sum())
-        leading = int(self._evidence.argmax())
+        total, leading = sum(self._evidence), self._evidence.index(max(self._evidence))
         if self.class_id < 0 or self._evidence[leading] >= CHANGE * total:
             self.class_id = leading
         clear = total >= SETTLE_S and self._evidence[self.class_id] >= CLEAR * total
