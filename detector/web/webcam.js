@@ -1,132 +1,138 @@
 // The live view: sends the newest camera picture, shows it with its faces, sends the next. One picture is under way at a time.
 const box = element.querySelector(".live");
 const settings = JSON.parse(box.dataset.settings);
-const canvas = box.querySelector("canvas");
-const button = box.querySelector("button");
-const status = box.querySelector(".status");
-const words = box.querySelector(".sentence");
-const engine = box.querySelector("select");
-const conf = box.querySelector("input");
-const sure = box.querySelector("output");
+const part = (name) => box.querySelector("." + name);
+const button = part("start");
+const camera = part("camera");
+const conf = part("conf");
 const captured = document.createElement("canvas");
+const LATE_MS = 1200; // no answer for so long: is the server there at all?
+const LOST = { lost: true };
 let viewing = null;
 
 button.addEventListener("click", () => (viewing ? stop(viewing, "Stopped.") : start()));
-conf.addEventListener("input", () => (sure.textContent = Math.round(100 * conf.value) + " %"));
+conf.addEventListener("input", () => (box.querySelector("output").textContent = Math.round(100 * conf.value) + " %"));
 
 async function start() {
   if (!navigator.mediaDevices) {
-    return say("A browser gives its camera only to https pages and to localhost: open the share link instead.");
+    return tell("", "A browser gives its camera only to https pages and to localhost: open the share link instead.");
   }
-  const mine = { id: crypto.randomUUID(), over: false, sent: 0 };
+  const mine = { id: crypto.randomUUID(), over: false, times: [] };
   viewing = mine;
   button.textContent = "Stop";
-  say("Waiting for the camera: allow it in the browser.");
+  while (!mine.over) {
+    if (isAway()) await rest(mine);
+    else if (!mine.stream || mine.camera !== camera.value) await openCamera(mine);
+    else await look(mine);
+  }
+}
+
+async function openCamera(mine) {
+  release(mine);
+  tell("", "Waiting for the camera: allow it in the browser.");
+  const which = camera.value ? { deviceId: { exact: camera.value } } : { facingMode: "user" };
   try {
     const size = { width: { ideal: 640 }, height: { ideal: 480 } };
-    mine.stream = await navigator.mediaDevices.getUserMedia({ video: { ...size, facingMode: "user" }, audio: false });
+    mine.stream = await navigator.mediaDevices.getUserMedia({ video: { ...size, ...which }, audio: false });
+    if (mine.over) return release(mine);
+    const track = mine.stream.getVideoTracks()[0];
+    track.onended = () => stop(mine, "The camera was disconnected.");
+    mine.video = Object.assign(document.createElement("video"), { muted: true, playsInline: true, srcObject: mine.stream });
+    await mine.video.play();
+    await listCameras(track);
   } catch (error) {
     return stop(mine, cameraProblem(error));
   }
-  if (mine.over) return release(mine);
-  mine.stream.getVideoTracks()[0].onended = () => stop(mine, "The camera was disconnected.");
-  mine.video = Object.assign(document.createElement("video"), { muted: true, playsInline: true, srcObject: mine.stream });
-  await mine.video.play();
-  await watch(mine);
+  mine.camera = camera.value;
 }
 
-async function watch(mine) {
-  const times = [];
-  let failures = 0;
-  while (!mine.over) {
-    const jpeg = await capture(mine.video);
-    const picture = snapshot();
-    let answer;
-    try {
-      answer = await server.live({ viewer: mine.id, jpeg, conf: Number(conf.value), engine: engine.value });
-      failures = 0;
-    } catch (error) {
-      if (++failures > 5) return stop(mine, "The connection to the server is lost: reload the page.");
-      say("No answer from the server, trying again.");
-      await pause(1000);
-      continue;
+async function listCameras(track) {
+  // Their names are told only to a page that may use one.
+  const { deviceId, facingMode } = track.getSettings();
+  const cameras = (await navigator.mediaDevices.enumerateDevices()).filter((each) => each.kind === "videoinput");
+  const options = cameras.map((each, index) => new Option(each.label || `Camera ${index + 1}`, each.deviceId));
+  camera.replaceChildren(...options);
+  camera.value = deviceId;
+  camera.parentElement.hidden = cameras.length < 2;
+  if (camera.dataset.used !== deviceId) part("mirror").checked = facingMode !== "environment";
+  camera.dataset.used = deviceId;
+}
+
+async function look(mine) {
+  const jpeg = capture(mine.video);
+  const picture = await createImageBitmap(captured);
+  const message = { viewer: mine.id, jpeg, conf: Number(conf.value), engine: part("engine").value };
+  const answer = await ask(mine, { ...message, cover: part("cover").checked });
+  if (mine.over || isAway()) return;
+  if (answer.over) return stop(mine, answer.over);
+  if (answer.wait) {
+    tell("", answer.wait);
+    return pause(1000);
+  }
+  paint(picture, answer);
+  warn(answer.faces);
+  const now = performance.now();
+  mine.times.push(now);
+  while (mine.times[0] < now - 2000) mine.times.shift();
+  const fps = mine.times.length > 1 ? (1000 * (mine.times.length - 1)) / (now - mine.times[0]) : 0;
+  box.dataset.frames = Number(box.dataset.frames || 0) + 1;
+  box.dataset.fps = fps.toFixed(1);
+  const people = answer.people === null ? "" : `, people so far: ${answer.people}`;
+  tell(answer.words, `${fps.toFixed(0)} pictures a second${people}`, "live");
+}
+
+async function ask(mine, message) {
+  // Gradio's server functions answer undefined when the server or the network is gone, or never.
+  for (let refused = 0; refused < 6 && !mine.over && !isAway(); ) {
+    const sent = server.live(message).then((answer) => answer ?? LOST, () => LOST);
+    let answer = await Promise.race([sent, pause(LATE_MS)]);
+    for (let gone = false; !mine.over && !isAway() && (!answer || answer.lost); ) {
+      if (!(await isThere())) {
+        gone = true;
+        tell("No answer from the server", "The picture stands still. It goes on by itself when the server answers.", "lost");
+        await pause(500);
+      } else if (gone || answer) break; // what was under way is lost: send it again
+      else answer = await Promise.race([sent, pause(LATE_MS)]);
     }
-    if (mine.over) return;
-    if (answer.over) return stop(mine, answer.over);
-    if (answer.wait) {
-      say(answer.wait);
-      await pause(1000);
-      continue;
-    }
-    paint(await picture, answer.faces);
-    const now = performance.now();
-    times.push(now);
-    while (times[0] < now - 2000) times.shift();
-    const fps = times.length > 1 ? (1000 * (times.length - 1)) / (now - times[0]) : 0;
-    box.dataset.frames = ++mine.sent;
-    box.dataset.fps = fps.toFixed(1);
-    if (words.textContent !== answer.words) words.textContent = answer.words;
-    say(`${fps.toFixed(0)} pictures a second, stops in ${Math.ceil(answer.left)} s`);
-    if (document.hidden) await pause(500);
+    if (answer && !answer.lost) return answer;
+    refused++;
+    await pause(200 * refused);
+  }
+  return { over: "The server takes no more pictures from this page: reload it." };
+}
+
+async function isThere() {
+  const { root, api_prefix } = window.gradio_config;
+  try {
+    return (await fetch(`${root}${api_prefix}/app_id`, { signal: AbortSignal.timeout(LATE_MS), cache: "no-store" })).ok;
+  } catch {
+    return false;
   }
 }
 
-async function capture(video) {
-  // Mirrored, as people know themselves; scaled down, since the network sees no more than 640 pixels.
+function capture(video) {
+  // Scaled down, since the network sees no more than 640 pixels.
   const scale = Math.min(1, 640 / Math.max(video.videoWidth, video.videoHeight));
   captured.width = Math.round(video.videoWidth * scale);
   captured.height = Math.round(video.videoHeight * scale);
-  const pen = captured.getContext("2d");
-  pen.translate(captured.width, 0);
-  pen.scale(-1, 1);
-  pen.drawImage(video, 0, 0, captured.width, captured.height);
+  captured.getContext("2d").drawImage(video, 0, 0, captured.width, captured.height);
   return captured.toDataURL("image/jpeg", 0.85).split(",")[1];
 }
 
-function snapshot() {
-  return createImageBitmap(captured);
+function isAway() {
+  return document.hidden || !box.getClientRects().length; // another tab of the browser, or of the page
 }
 
-function paint(picture, faces) {
-  if (canvas.width !== picture.width || canvas.height !== picture.height) {
-    canvas.width = picture.width;
-    canvas.height = picture.height;
-  }
-  const pen = canvas.getContext("2d");
-  pen.drawImage(picture, 0, 0);
-  picture.close();
-  faces.forEach((face) => mark(pen, face));
-  canvas.hidden = false;
-  box.querySelector(".idle").hidden = true;
-}
-
-function mark(pen, [left, top, right, bottom, confidence, kind]) {
-  // A closed box is a mask, four corners are a bare face, as everywhere in this project.
-  const { colour, ink, word } = settings.classes[kind];
-  const across = (right - left) * 0.3;
-  const down = (bottom - top) * 0.3;
-  const path = new Path2D();
-  if (kind === 0) path.rect(left, top, right - left, bottom - top);
-  else
-    for (const [x, y, dx, dy] of [[left, top, 1, 1], [right, top, -1, 1], [left, bottom, 1, -1], [right, bottom, -1, -1]]) {
-      path.moveTo(x + dx * across, y);
-      path.lineTo(x, y);
-      path.lineTo(x, y + dy * down);
-    }
-  for (const [width, style] of [[5, "#202020"], [3, colour]]) {
-    pen.lineWidth = width;
-    pen.strokeStyle = style;
-    pen.stroke(path);
-  }
-  const text = `${word} ${confidence.toFixed(2)}`;
-  pen.font = "600 15px system-ui, sans-serif";
-  const wide = pen.measureText(text).width + 10;
-  const x = Math.max(0, Math.min(left - 1, canvas.width - wide));
-  const y = top >= 24 ? top - 24 : Math.min(bottom + 2, canvas.height - 22);
-  pen.fillStyle = colour;
-  pen.fillRect(x, y, wide, 22);
-  pen.fillStyle = ink;
-  pen.fillText(text, x + 5, y + 16);
+async function rest(mine) {
+  release(mine);
+  tell("Paused", "The camera is off while this tab is in the background, and goes on when you come back.", "paused");
+  const tab = document.querySelector("[role=tab][data-tab-id=webcam]");
+  const title = document.title;
+  tab?.setAttribute("data-paused", "");
+  document.title = "Paused: " + title;
+  while (isAway() && !mine.over) await pause(200);
+  document.title = title;
+  tab?.removeAttribute("data-paused");
 }
 
 function stop(mine, why) {
@@ -135,12 +141,13 @@ function stop(mine, why) {
   if (viewing === mine) {
     viewing = null;
     button.textContent = "Start";
-    say(why);
+    tell("", why);
   }
 }
 
 function release(mine) {
-  if (mine.stream) mine.stream.getTracks().forEach((track) => track.stop());
+  mine.stream?.getTracks().forEach((track) => track.stop());
+  mine.stream = null;
 }
 
 function cameraProblem(error) {
@@ -148,10 +155,6 @@ function cameraProblem(error) {
   if (error.name === "NotFoundError") return "There is no camera: connect one, or use the Picture tab.";
   if (error.name === "NotReadableError") return "Another program uses the camera: close it there.";
   return `The camera cannot be used (${error.message}).`;
-}
-
-function say(text) {
-  if (status.textContent !== text) status.textContent = text;
 }
 
 function pause(ms) {

@@ -12,19 +12,20 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from detector.detections import CLASSES
+from detector.detections import CLASSES, Detections
 from detector.engines import DEFAULT_CONF
-from detector.errors import DetectorError, SourceError
+from detector.errors import DetectorError, MissingExtraError, SourceError
 from detector.evaluation.pages import write_page
 from detector.media import images
 from detector.media.draw import INK, WORDS
+from detector.tracking import Tracker
 from detector.web.answers import hex_colour, sentence
 from detector.web.engine_pool import FLOOR, BusyError, EnginePool, filter_detections
 from detector.web.fields import HIGHEST
@@ -37,7 +38,7 @@ VIEWERS = 8
 """Who can watch at once; a further one waits until somebody stops."""
 
 TIME_LIMIT_S = 120.0
-"""After this a view stops by itself: a page that somebody forgot does not take the place of others."""
+"""Who has watched for so long makes room where somebody waits."""
 
 IDLE_S = 5.0
 """A viewer who has sent nothing for so long has gone."""
@@ -49,6 +50,11 @@ MAX_SCANS = 16
 
 OVERLAP = 0.6
 
+FOLLOWED = 40
+"""In a picture of more faces nobody is followed: what that costs grows faster than their number."""
+
+SCRIPTS = ("webcam.js", "webcam_view.js")
+
 BROKEN = "The camera's picture did not arrive whole: press Start again"
 
 
@@ -58,7 +64,13 @@ class _Viewing:
     began: float
     last: float
     busy: bool = False
-    over: bool = False  # it has had its time
+    over: bool = False  # somebody else has its place
+    tracker: Tracker | None = None
+
+    def follow(self, found: Detections) -> Detections:
+        """The faces with their people's numbers and steady verdicts, where the extra for that is installed."""
+        self.tracker = self.tracker or _tracker()
+        return self.tracker.update(found, time.monotonic()) if self.tracker and len(found) <= FOLLOWED else found
 
 
 class WebcamTab:
@@ -67,13 +79,14 @@ class WebcamTab:
     Args:
         pool: the engines.
         viewers: how many can watch at once; half of them from one address, unless it is this computer's own.
-        time_limit: seconds after which a view stops.
+        time_limit: seconds that everyone may watch, and longer while nobody waits.
     """
 
     def __init__(self, pool: EnginePool, viewers: int = VIEWERS, time_limit: float = TIME_LIMIT_S) -> None:
         self.pool, self.viewers, self.time_limit = pool, viewers, time_limit
         self._viewings: dict[str, _Viewing] = {}
         self._lock = threading.Lock()
+        _tracker()  # what it imports would keep the first visitor waiting
 
     def build(self, conf: float) -> None:
         """Put the view here; its slider stands at ``conf``."""
@@ -87,21 +100,22 @@ class WebcamTab:
         ]
         ends = {"lowest": FLOOR, "highest": HIGHEST, "conf": conf}
         view = write_page("web/webcam.html", settings=json.dumps({"classes": classes}), engines=self.pool.names, **ends)
-        script = Path(__file__).with_name("webcam.js").read_text(encoding="utf-8")
+        script = "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in SCRIPTS)
         gr.HTML(view, js_on_load=script, server_functions=[live], elem_id="live")
 
     def live(self, message: object, address: str = "127.0.0.1", visitor: str = "") -> dict[str, Any]:
         """One picture of one viewer.
 
         Args:
-            message: ``viewer``, a name that the page made up for this view; ``jpeg``, base64; ``conf``; ``engine``.
+            message: ``viewer``, a name that the page made up for this view; ``jpeg``, base64; ``conf``; ``engine``;
+                ``cover``, whether faces are to be hidden.
             address: where it comes from.
             visitor: who sends it, as the server knows them: two visitors are two viewers under whatever name.
 
         Returns:
-            ``faces``, [[left, top, right, bottom, confidence, class], ...] in pixels of the picture, ``words``,
-            ``masked``, ``bare``, ``ms`` and ``left`` (seconds until the view stops); or ``wait`` with the reason, or
-            ``over`` with the reason.
+            ``faces``, [[left, top, right, bottom, confidence, class, person], ...] in pixels of the picture, the person
+            -1 where nobody is followed; ``words``; ``people``, how many there were so far, or None; ``cover``, the
+            boxes of whatever may be a face; ``ms``. Or ``wait`` with the reason, or ``over`` with the reason.
         """
         if not isinstance(message, dict):
             return {"over": "The page's message could not be read: reload the page"}
@@ -109,27 +123,30 @@ class WebcamTab:
         conf = message.get("conf")
         conf = min(1.0, max(0.0, conf)) if isinstance(conf, int | float) else DEFAULT_CONF
         try:
-            with self._admit(f"{visitor}/{viewer}" if visitor else viewer, household(address)) as left:
+            with self._admit(f"{visitor}/{viewer}" if visitor else viewer, household(address)) as viewing:
                 image = _decode(message.get("jpeg"))
                 timed = self.pool.detect(image, str(message.get("engine", "")))
-                found = filter_detections(timed.found, conf, OVERLAP)
+                found = viewing.follow(filter_detections(timed.found, conf, OVERLAP))
+                cover = _unseen(timed.found, viewing.tracker) if message.get("cover") is True else []
         except SourceError as error:
             return {"over": str(error)}
         except DetectorError as error:
             return {"wait": str(error)}
+        rows = zip(found, found.track_id.tolist(), strict=True)
         faces = [
-            [*(round(side, 1) for side in box), round(confidence, 3), CLASSES.index(name)]
-            for box, confidence, name in found
+            [*_rounded(box), round(confidence, 3), CLASSES.index(name), person]
+            for (box, confidence, name), person in rows
         ]
-        counts = {"masked": found.count("with_mask"), "bare": found.count("without_mask")}
-        return {"faces": faces, "words": sentence(found), **counts, "ms": 1000 * timed.seconds, "left": left}
+        people = sum(viewing.tracker.counts.values()) if viewing.tracker else None
+        answer = {"faces": faces, "words": sentence(found), "people": people, "cover": cover}
+        return {**answer, "ms": 1000 * timed.seconds}
 
     @contextmanager
-    def _admit(self, viewer: str, home: str) -> Iterator[float]:
-        """A viewer's place while one picture is looked at, and the seconds that they have left.
+    def _admit(self, viewer: str, home: str) -> Iterator[_Viewing]:
+        """A viewer's place while one picture is looked at.
 
         Raises:
-            SourceError: their time is over.
+            SourceError: they have had their time, and somebody else has their place.
             BusyError: they have to wait.
         """
         now = time.monotonic()
@@ -138,22 +155,26 @@ class WebcamTab:
             viewing = self._viewings.get(viewer) or self._begin(viewer, home, now)
             if viewing.busy:
                 raise BusyError("Your last picture is still being looked at")
-            left = self.time_limit - (now - viewing.began)
-            viewing.over = viewing.over or left <= 0
             if viewing.over:
+                watched = viewing.last - viewing.began
                 raise SourceError(
-                    f"Stopped after {self.time_limit:.0f} seconds, so that others can watch too. Press Start to go on."
+                    f"Stopped after {watched:.0f} seconds: somebody else was waiting. Press Start to go on."
                 )
             viewing.busy = True
         try:
-            yield left
+            yield viewing
         finally:
             viewing.busy, viewing.last = False, time.monotonic()
 
     def _begin(self, viewer: str, home: str, now: float) -> _Viewing:
-        homes = [each.home for each in self._viewings.values() if not each.over]
-        if len(homes) >= self.viewers or (homes.count(home) >= max(1, self.viewers // 2) and not is_local(home)):
-            raise BusyError(f"{self.viewers} people are watching, which is all this computer can do: please wait")
+        watching = [each for each in self._viewings.values() if not each.over]
+        neighbours = [each for each in watching if each.home == home and not is_local(home)]
+        full = len(neighbours) >= max(1, self.viewers // 2)
+        if full or len(watching) >= self.viewers:
+            longest = min(neighbours if full else watching, key=lambda each: each.began)
+            if now - longest.began < self.time_limit:
+                raise BusyError(f"{self.viewers} people are watching, which is all this computer can do: please wait")
+            longest.over = True
         return self._viewings.setdefault(viewer, _Viewing(home, now, now))
 
     def _forget(self, now: float) -> None:
@@ -163,6 +184,22 @@ class WebcamTab:
             for name, each in self._viewings.items()
             if each.busy or now - each.last <= (self.time_limit if each.over else IDLE_S)
         }
+
+
+def _tracker() -> Tracker | None:
+    with suppress(MissingExtraError):
+        return Tracker()
+    return None
+
+
+def _unseen(found: Detections, tracker: Tracker | None) -> list[list[float]]:
+    """Where a face may be that is not shown as one: too uncertain, or followed and hidden in this picture."""
+    boxes = found.xyxy.tolist() + (tracker.coasting.xyxy.tolist() if tracker else [])
+    return [_rounded(box) for box in boxes]
+
+
+def _rounded(box: list[float]) -> list[float]:
+    return [round(side, 1) for side in box]
 
 
 def _decode(jpeg: object) -> images.Image:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +78,11 @@ def end(process: subprocess.Popen[Any]) -> None:
 
 
 @contextmanager
-def started(temporary: Path, *flags: object, limits: Mapping[str, float] | None = None) -> Iterator[Demo]:
+def started(
+    temporary: Path, *flags: object, limits: Mapping[str, float] | None = None, port: int = 0
+) -> Iterator[Demo]:
     """Run ``mask-detector demo`` until the ``with`` is left, which ends it as Ctrl-C does."""
-    port = free_port()
+    port = port or free_port()
     temporary.mkdir(exist_ok=True)
     process = subprocess.Popen(
         page_command("--port", port, *flags, limits=limits),
@@ -115,21 +117,26 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A headless Chromium whose camera sees the sample's faces."""
+def chromium() -> Iterator[Callable[..., Any]]:
+    """What starts a headless Chromium with further flags."""
     playwright = pytest.importorskip("playwright.sync_api")
     program = next((path for name in CHROMIUMS if (path := shutil.which(name))), None)
-    camera = tmp_path_factory.mktemp("camera") / "faces.mjpeg"
-    picture = images.encode(images.read(ROOT / "data/images/video_call_three.jpg"), ".jpg")
-    camera.write_bytes(picture * 10)
     with playwright.sync_playwright() as driver:
         program = program or driver.chromium.executable_path
         if not Path(program).is_file():
             pytest.skip("there is no Chromium here: install chromium, or run playwright install chromium")
-        flags = [*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
-        chromium = driver.chromium.launch(executable_path=program, args=flags)
-        yield chromium
-        chromium.close()
+        yield lambda *flags: driver.chromium.launch(executable_path=program, args=[*FLAGS, *flags])
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser whose camera sees the sample's faces."""
+    camera = tmp_path_factory.mktemp("camera") / "faces.mjpeg"
+    picture = images.encode(images.read(ROOT / "data/images/video_call_three.jpg"), ".jpg")
+    camera.write_bytes(picture * 10)
+    running = chromium(f"--use-file-for-fake-video-capture={camera}")
+    yield running
+    running.close()
 
 
 @pytest.fixture

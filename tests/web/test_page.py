@@ -197,27 +197,6 @@ def test_a_file_over_the_limit_is_refused_before_it_is_sent(page: Any, tmp_path:
     assert "large.mp4" in message.first.inner_text()
 
 
-def test_the_camera_is_watched_live_and_stops_on_request(page: Any, demo: Demo) -> None:
-    page.get_by_role("tab", name="Webcam").click()
-    page.locator("#live button").click()
-    view = page.locator("#live .live")
-    eventually(lambda: int(view.get_attribute("data-frames") or 0) >= 5, 60)
-    assert page.locator("#live .sentence").inner_text() == "3 faces: 1 with a mask, 2 without"
-    assert page.locator("#live canvas").is_visible()
-    vermillion = """canvas => {
-      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      let count = 0;
-      for (let i = 0; i < data.length; i += 4) count += data[i] === 213 && data[i + 1] === 94 && data[i + 2] === 0;
-      return count; }"""
-    assert page.locator("#live canvas").evaluate(vermillion) > 200
-    page.locator("#live button").click()
-    page.locator("#live .status", has_text="Stopped.").wait_for()
-    seen = view.get_attribute("data-frames")
-    page.wait_for_timeout(500)
-    assert view.get_attribute("data-frames") == seen
-    eventually(lambda: demo.left() == [], 30)
-
-
 def test_nothing_of_a_visitor_is_left_when_the_page_is_closed(browser: Any, demo: Demo, clip: Path) -> None:
     context = browser.new_context()
     page = context.new_page()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
@@ -19,7 +20,7 @@ from detector.errors import SourceError
 from detector.media import images
 from detector.media.encode import VideoSink
 from detector.media.frames import Frame
-from detector.web import engine_pool, uploads
+from detector.web import engine_pool, uploads, webcam_tab
 from detector.web.answers import sentence
 from detector.web.engine_pool import FLOOR, BusyError, EnginePool, filter_detections
 from detector.web.fields import Upload, read_picture
@@ -117,20 +118,49 @@ def message(viewer: str, **others: object) -> dict[str, Any]:
 
 def test_a_camera_picture_is_answered_with_its_faces(pool: EnginePool) -> None:
     answer = WebcamTab(pool).live(message("anna"))
-    assert (answer["words"], answer["masked"], answer["bare"]) == ("6 faces: 3 with a mask, 3 without", 3, 3)
-    assert len(answer["faces"]) == 6
-    assert all(len(face) == 6 for face in answer["faces"])
+    assert answer["words"] == "6 faces: 3 with a mask, 3 without"
+    assert [face[5] for face in answer["faces"]].count(1) == 3
     assert WebcamTab(pool).live(message("anna", conf=0.99))["faces"] == []
 
 
-def test_viewers_wait_for_a_place_and_stop_after_a_while(pool: EnginePool) -> None:
-    tab = WebcamTab(pool, viewers=1, time_limit=0.5)
-    assert tab.live(message("anna"))["left"] <= 0.5
+def test_a_viewer_s_people_are_followed_and_counted(pool: EnginePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(10**6))
+    monkeypatch.setattr(webcam_tab.time, "monotonic", lambda: next(clock) / 40)  # asked four times for each picture
+    tab = WebcamTab(pool)
+    answers = [tab.live(message("anna")) for _ in range(8)]
+    assert answers[0]["people"] == 0, "nobody before the verdict is settled"
+    assert answers[-1]["people"] == 6
+    assert sorted(face[6] for face in answers[-1]["faces"]) == [1, 2, 3, 4, 5, 6]
+    assert tab.live(message("ben"))["people"] == 0, "each view counts its own"
+    monkeypatch.setattr(webcam_tab, "FOLLOWED", 5)
+    assert {face[6] for face in tab.live(message("anna"))["faces"]} == {-1}, "a crowd is not followed"
+
+
+def test_the_webcam_works_without_the_extra_that_follows_people(
+    pool: EnginePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "trackers", None)
+    answer = WebcamTab(pool).live(message("anna"))
+    assert (answer["people"], answer["words"]) == (None, "6 faces: 3 with a mask, 3 without")
+
+
+def test_faces_that_are_to_be_hidden_are_hidden_below_the_slider_too(pool: EnginePool) -> None:
+    tab = WebcamTab(pool)
+    assert tab.live(message("anna"))["cover"] == []
+    answer = tab.live(message("anna", conf=0.99, cover=True))
+    assert answer["faces"] == []
+    assert len(answer["cover"]) >= 6
+
+
+def test_viewers_make_room_after_a_while_where_somebody_waits(pool: EnginePool) -> None:
+    tab = WebcamTab(pool, viewers=1, time_limit=100)
+    assert "faces" in tab.live(message("anna"))
     assert "1 people are watching" in tab.live(message("ben"))["wait"]
-    tab._viewings["anna"].began -= 1
-    assert tab.live(message("anna"))["over"].startswith("Stopped after")
+    tab._viewings["anna"].began -= 101
+    assert "faces" in tab.live(message("anna")), "nobody waits any more"
+    assert "faces" in tab.live(message("ben"))
+    assert tab.live(message("anna"))["over"].startswith("Stopped after 101 seconds")
     assert "over" in tab.live(message("anna")), "the same view cannot go on"
-    assert "faces" in tab.live(message("ben")), "the place is free again"
     tab._viewings["ben"].last -= 60
     assert "faces" in tab.live(message("clara")), "who is silent has gone"
 

@@ -83,7 +83,7 @@ def _webcam(picture: Path) -> Ratio:
         tab = browser.new_page()
         tab.goto(address)
         tab.get_by_role("tab", name="Webcam").click()
-        tab.locator("#live button").click()
+        tab.locator("#live .start").click()
         view = tab.locator("#live .live[data-frames]")
         view.wait_for(timeout=60_000)
         tab.wait_for_timeout(3000)
