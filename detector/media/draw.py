@@ -78,7 +78,7 @@ def draw(image: Image, detections: Detections, *, labels: bool = True) -> Image:
         for index in order:
             name = names[index]
             number = f"#{detections.track_id[index]} " if detections.track_id[index] >= 0 else ""
-            words = f"{number}{WORDS[name]} {detections.confidence[index]:.2f}"
+            words = f"{number}{WORDS[name]} {100 * detections.confidence[index]:.0f} %"
             label = _label(words, boxes[index].tolist(), height + width)
             place = _place(label, index, taken, (width, height), line)
             if place is not None:

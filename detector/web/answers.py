@@ -11,7 +11,7 @@ from detector.detections import Detections
 from detector.media.draw import COLOURS
 from detector.media.images import Image
 
-__all__ = ["VERDICTS", "hex_colour", "problem", "sentence", "shrink"]
+__all__ = ["VERDICTS", "hex_colour", "percent", "problem", "sentence", "shrink"]
 
 VERDICTS = {"with_mask": "with a mask", "without_mask": "without a mask"}
 
@@ -27,6 +27,11 @@ def sentence(found: Detections) -> str:
     if not (masked and bare):
         return f"{len(found)} faces: all {verdict}"
     return f"{len(found)} faces: {masked} with a mask, {bare} without"
+
+
+def percent(share: float) -> str:
+    """A share, 0 to 1, as everywhere on the page: ``81 %``."""
+    return f"{100 * share:.0f} %"
 
 
 def problem(text: str) -> str:

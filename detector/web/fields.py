@@ -23,10 +23,23 @@ from detector.errors import SourceError
 from detector.media import images
 from detector.media.image_header import read_header
 from detector.media.images import Image
+from detector.web.answers import percent
 from detector.web.engine_pool import FLOOR
 from detector.web.uploads import Store
 
-__all__ = ["HIGHEST", "MAX_MEGAPIXELS", "Upload", "check_inputs", "controls", "read_picture", "undecoded"]
+__all__ = [
+    "HIGHEST",
+    "MAX_MEGAPIXELS",
+    "Upload",
+    "api_fields",
+    "check_inputs",
+    "control_content",
+    "named_upload",
+    "number",
+    "read_picture",
+    "script",
+    "undecoded",
+]
 
 MAX_MEGAPIXELS = 50
 """Larger pictures are refused: many visitors share the memory. The largest phones make 50 megapixels unasked."""
@@ -66,7 +79,7 @@ class Upload:
             raise SourceError(f"{self.name}: is no longer here ({error.strerror}): choose it again") from error
 
 
-def undecoded(field: gr.Image | gr.Video, otherwise: str) -> Any:
+def undecoded(field: gr.Image | gr.Video | gr.File, otherwise: str) -> Any:
     """Make a field hand over an :class:`Upload` or None, and show a path as it is.
 
     The field's methods are replaced: for a subclass Gradio would write a .pyi file beside our source.
@@ -150,37 +163,36 @@ def _name(payload: dict[str, Any], otherwise: str) -> str:
     return "".join(letter for letter in name if letter.isprintable())[:100] or otherwise
 
 
-def controls(engines: list[str], tab: str, conf: float) -> list[Any]:
-    """The fields for engine, confidence and overlap, in this order, under ``tab``'s name."""
-    engine = gr.Radio(
-        engines,
-        value=engines[0],
-        label="Engine",
-        visible=len(engines) > 1,
-        elem_id=f"{tab}-engine",
-        info="One network for all, or one that finds faces and one that looks at each.",
-    )
-    sureness = gr.Slider(
-        FLOOR,
-        HIGHEST,
-        conf,
-        step=0.01,
-        label="Show faces from",
-        info="How sure the network must be, 0 to 1.",
-        elem_id=f"{tab}-conf",
-        buttons=[],
-    )
-    overlap = gr.Slider(
-        0.1,
-        OVERLAP,
-        OVERLAP,
-        step=0.05,
-        label="Overlap",
-        info="Two boxes that share more than this are one face.",
-        elem_id=f"{tab}-overlap",
-        buttons=[],
-    )
-    return [engine, sureness, overlap]
+def named_upload(asked: dict[str, Any], store: Store, otherwise: str) -> Upload | None:
+    """The upload that a message of the page names by ``path`` and ``name``; None if it is not here."""
+    path, name = asked.get("path"), _name({"orig_name": asked.get("name")}, otherwise)
+    return Upload(name, Path(path)) if isinstance(path, str) and store.key(path) is not None else None
+
+
+def number(value: object) -> float:
+    """A share, 0 to 1, that a message of the page names; anything else is 0."""
+    return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) else 0.0
+
+
+def script(name: str) -> str:
+    """The script of a tab, after what all share."""
+    folder = Path(__file__).parent
+    return "".join((folder / f"{each}.js").read_text(encoding="utf-8") for each in ("common", name))
+
+
+def control_content(engines: list[str], conf: float) -> dict[str, Any]:
+    """What ``controls.html`` needs: the engines to choose from, and where the sliders end and stand."""
+    ends = {"lowest": FLOOR, "highest": HIGHEST, "overlap": OVERLAP}
+    return {"engines": engines, "conf": conf, "percent": percent, **ends}
+
+
+def api_fields(engines: list[str], conf: float) -> list[Any]:
+    """The fields for engine, confidence and overlap, in this order, by which programs say the same."""
+    return [
+        gr.Radio(engines, value=engines[0], label="Engine"),
+        gr.Slider(FLOOR, HIGHEST, conf, step=0.01, label="Show faces from"),
+        gr.Slider(0.1, OVERLAP, OVERLAP, step=0.05, label="Overlap"),
+    ]
 
 
 def read_picture(upload: Upload) -> tuple[Image, str]:

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from detector.web.exchange import SESSION, UPLOAD, Exchange, Refused, message_of
 from detector.web.hosts import Hosts, household, is_local
 from detector.web.login import LoginBrake
-from detector.web.sessions import OWNER, Sessions
+from detector.web.sessions import NAMED, OWNER, Sessions
 from detector.web.uploads import MEGABYTE
 
 __all__ = ["Guard"]
@@ -39,7 +39,7 @@ COOKIE = "mask-detector"
 TOKEN = re.compile(r"[\w-]{32,64}", re.ASCII)
 
 _OPEN = re.compile(
-    r"/(?:login/?|(?:static|assets|svelte)/.*|theme\.css|favicon\.ico|robots\.txt|manifest\.json"
+    r"/(?:login/?|(?:static|assets|svelte)/.*|theme\.css|favicon\.ico|robots\.txt|preview\.jpg|manifest\.json"
     r"|gradio_api/(?:login_check|app_id|user|theme\.css)/?)?"
 )
 _INSIDE = re.compile(
@@ -210,6 +210,7 @@ class Guard:
                 raise Refused(400, str(error)) from error
             if session is not None:
                 self._admit(session, exchange)
+                exchange.scope[NAMED] = session
             await self._forward(exchange, bytes(body))
         finally:
             self._held -= len(body)

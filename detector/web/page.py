@@ -13,6 +13,7 @@ from detector.evaluation.pages import write_page
 from detector.web.answers import hex_colour
 from detector.web.engine_pool import FLOOR, EnginePool
 from detector.web.fields import HIGHEST, check_inputs
+from detector.web.link_preview import SENTENCE, TITLE
 from detector.web.picture_tab import PictureTab
 from detector.web.sessions import Sessions
 from detector.web.uploads import Store
@@ -34,8 +35,16 @@ def build_page(engine: Engine, other: Engine | None = None, *, conf: float | Non
     conf = min(max(engine.conf if conf is None else conf, FLOOR), HIGHEST)  # before the pool lowers the engine's own
     pool, sessions = EnginePool(engine, other), Sessions(Store(Path(get_upload_folder())))
     cleaning = None if sessions.store.own else (CLEAN_EVERY_S, KEPT_S)
-    with gr.Blocks(title="Mask detector", analytics_enabled=False, delete_cache=cleaning) as demo:
-        gr.HTML(write_page("web/head.html", masked=hex_colour("with_mask"), bare=hex_colour("without_mask")))
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=cleaning) as demo:
+        gr.HTML(
+            write_page(
+                "web/head.html",
+                masked=hex_colour("with_mask"),
+                bare=hex_colour("without_mask"),
+                title=TITLE,
+                sentence=SENTENCE,
+            )
+        )
         with gr.Tabs():
             with gr.Tab("Picture", id="picture"):
                 PictureTab(pool, sessions).build(conf)

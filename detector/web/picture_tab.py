@@ -1,14 +1,17 @@
-"""The picture tab: one look by the network for each picture and engine, any number of answers from it.
+"""The picture tab: each engine looks once at a picture; the browser shows what it found for any threshold.
 
-Pictures travel inside the answers' HTML, so that nothing of a result is ever written to the server's disk.
+The page asks by server functions alone, not by Gradio's events: after one that fails because the network is away,
+Gradio reloads the page, and the picture with it. Programs have events, ``look`` and ``change``.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from contextlib import suppress
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +22,24 @@ from detector.detections import Detections
 from detector.errors import DetectorError
 from detector.evaluation.pages import write_page
 from detector.media import images
-from detector.media.draw import draw
+from detector.media.draw import WORDS, draw
 from detector.media.frames import Frame
 from detector.media.images import Image
 from detector.media.records import rows
-from detector.web.answers import VERDICTS, problem, sentence, shrink
-from detector.web.engine_pool import EnginePool, Timed, filter_detections
-from detector.web.fields import Upload, controls, read_picture, undecoded
-from detector.web.sessions import Sessions
+from detector.web.answers import VERDICTS, sentence, shrink
+from detector.web.engine_pool import BusyError, EnginePool, filter_detections
+from detector.web.fields import (
+    Upload,
+    api_fields,
+    control_content,
+    named_upload,
+    number,
+    read_picture,
+    script,
+    undecoded,
+)
+from detector.web.sessions import Session, Sessions
+from detector.web.uploads import MAX_BYTES
 
 __all__ = ["PictureTab"]
 
@@ -34,10 +47,13 @@ BOTH = "Both, side by side"
 NO_PICTURE = "There is no picture here, or no longer: choose one"
 
 SHOWN_SIDE = 1600
-"""Longest side of a picture on the page, px; larger ones are found in as they are and shown scaled down."""
+"""Longest side, px, of a picture that the browser cannot open itself and gets from here."""
 
 ROWS = 50
 """Faces in the table; the JSON has all."""
+
+AT_ONCE, WAITING = 2, 6
+"""Pictures that are in memory at the same time, and that may wait for that; a further one is asked for again."""
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "images"
 EXAMPLE_NAMES = {
@@ -50,26 +66,11 @@ EXAMPLE_NAMES = {
 }
 
 Answer = tuple[str, dict[str, Any] | None]
-"""HTML and what the JSON file says."""
-
-
-@dataclass
-class _Picture:
-    """A visitor's picture: as shown, and what each engine has found in it so far.
-
-    The original is not kept: it may be twenty times as large, and an engine that is asked later reads the upload again.
-    """
-
-    upload: Upload
-    note: str
-    size: tuple[int, int]
-    image: Image
-    scale: float
-    results: dict[str, Timed] = field(default_factory=dict)
+"""To a program: one line in words, and the faces."""
 
 
 class PictureTab:
-    """The tab's fields, and the answers to its events.
+    """The tab's view, and the answers to its questions and to those of programs.
 
     Args:
         pool: the engines.
@@ -79,125 +80,171 @@ class PictureTab:
     def __init__(self, pool: EnginePool, sessions: Sessions) -> None:
         self.pool, self.sessions = pool, sessions
         self._examples = [EXAMPLES / name for name in EXAMPLE_NAMES if (EXAMPLES / name).is_file()]
+        self._turn = threading.BoundedSemaphore(AT_ONCE)
+        self._room = threading.BoundedSemaphore(AT_ONCE + WAITING)
 
     def build(self, conf: float) -> None:
-        """Put the fields here; the slider stands at ``conf``."""
-        with gr.Row():
-            with gr.Column(scale=2, min_width=300):
-                picture = gr.Image(
-                    label="Picture",
-                    sources=["upload", "clipboard", "webcam"],
-                    buttons=[],
-                    height=300,
-                    placeholder="Drop a picture here, paste one, or click to choose",
-                    elem_id="picture-in",
-                )
-                both = [BOTH] if len(self.pool.names) > 1 else []
-                chosen = controls([*self.pool.names, *both], "picture", conf)
-                examples = gr.HTML(
-                    self._thumbnails(),
-                    js_on_load=Path(__file__).with_name("examples.js").read_text(encoding="utf-8"),
-                    elem_id="examples",
-                    visible=bool(self._examples),
-                )
-            with gr.Column(scale=3, min_width=300):
-                waiting = '<p class="note">The answer will stand here.</p>'
-                answer = gr.HTML(waiting, elem_id="picture-out", elem_classes="answer")
-                with gr.Accordion("As JSON", open=False):
-                    record = gr.JSON(show_label=False, elem_id="picture-json")
-        fields, outputs = [undecoded(picture, "picture"), *chosen], [answer, record]
-        seen: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": [answer]}
-        # By default a picture that comes while another is looked at would be dropped.
-        last: dict[str, Any] = {"trigger_mode": "always_last", "concurrency_limit": 2}
-        picture.input(self.take, fields, outputs, api_name="look", **seen, **last)  # not change: an example empties it
-        examples.choose(self.example, chosen, [picture, *outputs], api_visibility="private", **seen, **last)
-        engine, *sliders = chosen
-        for slider in sliders:
-            hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-            slider.change(self.change, chosen, outputs, trigger_mode="always_last", **hidden)
-        engine.change(self.change, chosen, outputs, api_name="change", **seen)
+        """Put the view here; its slider stands at ``conf``."""
+
+        def look(message: Any, request: gr.Request) -> dict[str, Any]:
+            return self.look(message, self.sessions.asking(request, message))
+
+        def drawn(message: Any, request: gr.Request) -> dict[str, Any]:
+            return self.drawn(message, self.sessions.asking(request, message))
+
+        engines = [*self.pool.names, *([BOTH] if len(self.pool.names) > 1 else [])]
+        settings = {
+            "engines": self.pool.names,
+            "both": BOTH,
+            "examples": [path.name for path in self._examples],
+            "words": WORDS,
+            "verdicts": VERDICTS,
+            "rows": ROWS,
+            "most": MAX_BYTES,
+        }
+        content = {"settings": json.dumps(settings), "examples": self._thumbnails(), **control_content(engines, conf)}
+        view = write_page("web/picture.html", **content)
+        code, ask = script("picture"), [look, drawn]
+        gr.HTML(view, js_on_load=code, server_functions=ask, apply_default_css=False, elem_id="picture")
+        with gr.Row(visible=False):  # for programs
+            picture, chosen = gr.Image(), api_fields(engines, conf)
+            words, record, again = gr.HTML(), gr.JSON(), gr.Button()
+        outputs = [words, record]
+        picture.input(
+            self.take, [undecoded(picture, "picture"), *chosen], outputs, api_name="look", concurrency_limit=AT_ONCE
+        )
+        again.click(self.change, chosen, outputs, api_name="change")
+
+    def look(self, message: object, session: Session) -> dict[str, Any]:
+        """What an engine found, for the page.
+
+        Args:
+            message: ``path`` of an upload and its ``name``, or the index of an ``example``; ``engine``; ``jpeg``,
+                whether the picture is wanted too. Without both of the first, the last picture goes.
+            session: who asks.
+
+        Returns:
+            ``faces`` as :meth:`change` names them, all above the lowest threshold, ``ms``, ``width``, ``height``,
+            ``note`` and, where it is wanted or is one of several in its file, ``jpeg`` in base64; or ``gone``: send the
+            file again; ``wait`` or ``error`` with the reason.
+        """
+        asked = message if isinstance(message, dict) else {}
+        try:
+            with self._admitted():
+                upload = self._upload(asked, session)
+                if upload is None:
+                    return {"gone": True}
+                original, note = read_picture(upload)
+                timed = self.pool.detect(original, str(asked.get("engine", "")))
+                jpeg = _jpeg(shrink(original, SHOWN_SIDE)[0], 88) if note or asked.get("jpeg") else None
+        except BusyError as error:
+            return {"wait": str(error)}
+        except DetectorError as error:
+            return {"error": str(error)}
+        height, width = original.shape[:2]
+        faces = _faces(Frame(original, 0, None, upload.name), timed.found)
+        size = {"width": width, "height": height}
+        return {"faces": faces, "ms": round(1000 * timed.seconds, 1), **size, "note": note, "jpeg": jpeg}
+
+    def drawn(self, message: object, session: Session) -> dict[str, Any]:
+        """The picture in its own size with its faces marked, numbered from left to right: ``jpeg`` in base64.
+
+        Args:
+            message: as for :meth:`look`, with ``conf`` and ``overlap``.
+            session: who asks.
+        """
+        asked = message if isinstance(message, dict) else {}
+        try:
+            with self._admitted():
+                upload = self._upload(asked, session)
+                if upload is None:
+                    return {"gone": True}
+                original, _ = read_picture(upload)
+                found = self.pool.detect(original, str(asked.get("engine", ""))).found
+                shown = filter_detections(found, number(asked.get("conf")), number(asked.get("overlap")))
+                return {"jpeg": _jpeg(draw(original, _numbered(shown)), 92)}
+        except BusyError as error:
+            return {"wait": str(error)}
+        except DetectorError as error:
+            return {"error": str(error)}
 
     def take(self, upload: Upload | None, engine: str, conf: float, overlap: float, request: gr.Request) -> Answer:
-        """A new picture, or none any more."""
+        """A program's picture, or none any more."""
         session = self.sessions.of(request)
         self.sessions.hold(session, "picture", upload.path if upload else None)
         session.picture = None
         if upload is None:
             return "", None
-        try:
-            original, note = read_picture(upload)
-            picture = _Picture(upload, note, (original.shape[1], original.shape[0]), *shrink(original, SHOWN_SIDE))
-            answer = self._answer(picture, engine, conf, overlap, original)
-        except DetectorError as error:
-            return problem(str(error)), {"error": str(error)}
-        if not session.gone:
-            session.picture = picture
-        return answer
+        words, record = self._answer(upload, engine, conf, overlap)
+        if "error" not in record and not session.gone:
+            session.picture = upload
+        return words, record
 
     def change(self, engine: str, conf: float, overlap: float, request: gr.Request) -> Answer:
-        """Another engine or another threshold for the same picture: only an engine not asked before has work to do."""
-        picture = self.sessions.of(request).picture
-        if picture is None:
-            return f'<p class="note" role="status">{NO_PICTURE}</p>', {"error": NO_PICTURE}
-        try:
-            return self._answer(picture, engine, conf, overlap)
-        except DetectorError as error:
-            return problem(str(error)), {"error": str(error)}
+        """Another engine or another threshold for the same picture."""
+        upload = self.sessions.of(request).picture
+        return self._answer(upload, engine, conf, overlap) if upload else (NO_PICTURE, {"error": NO_PICTURE})
 
-    def example(
-        self, engine: str, conf: float, overlap: float, chosen: gr.EventData, request: gr.Request
-    ) -> tuple[None, str, dict[str, Any] | None]:
-        """The example that was clicked; what a program makes up is refused."""
-        path = None
-        with suppress(AttributeError, KeyError, TypeError):  # its event may say anything
-            path = dict(enumerate(self._examples))[chosen.index]
-        if path is None:
-            raise gr.Error("There is no such example", print_exception=False)
-        return None, *self.take(Upload(path.name, path), engine, conf, overlap, request)
-
-    def _answer(
-        self, picture: _Picture, engine: str, conf: float, overlap: float, original: Image | None = None
-    ) -> Answer:
+    def _answer(self, upload: Upload, engine: str, conf: float, overlap: float) -> tuple[str, dict[str, Any]]:
         known = engine if engine in self.pool.names else self.pool.names[0]
-        names = self.pool.names if engine == BOTH else (known,)
-        for name in names:
-            if name not in picture.results:
-                original = read_picture(picture.upload)[0] if original is None else original
-                picture.results[name] = self.pool.detect(original, name)
-        panels, engines = [], {}
-        for name in names:
-            seconds = picture.results[name].seconds
-            found = filter_detections(picture.results[name].found, conf, overlap)
-            scaled = Detections(found.xyxy * np.float32(picture.scale), found.confidence, found.class_id)
-            jpeg = images.encode(draw(picture.image, scaled), ".jpg", 88)
-            panels.append({"engine": name, "words": sentence(found), "seconds": seconds, "found": found, "jpeg": jpeg})
-            engines[name] = {"ms": round(1000 * seconds, 1), "faces": _faces(picture, found)}
-        width, height = picture.size
-        source = picture.upload.name
-        record = {"source": source, "width": width, "height": height, "conf": conf, "engines": engines}
-        content = {
-            "panels": panels,
-            "name": Path(source).stem or "picture",
-            "note": picture.note,
-            "json": base64.b64encode(json.dumps(record, indent=1).encode()).decode(),
-            "verdicts": VERDICTS,
-            "rows": ROWS,
-        }
-        return write_page("web/answer.html", **content), record
+        words, engines = [], {}
+        try:
+            original, note = read_picture(upload)
+            for name in self.pool.names if engine == BOTH else (known,):
+                timed = self.pool.detect(original, name)
+                found = filter_detections(timed.found, conf, overlap)
+                words.append(sentence(found))
+                faces = _faces(Frame(original, 0, None, upload.name), found)
+                engines[name] = {"ms": round(1000 * timed.seconds, 1), "faces": faces}
+        except DetectorError as error:
+            return str(error), {"error": str(error)}
+        height, width = original.shape[:2]
+        record = {"source": upload.name, "width": width, "height": height, "conf": conf, "engines": engines}
+        return ". ".join([*words, *([note] if note else [])]), record
 
-    def _thumbnails(self) -> str:
-        """Buttons with small pictures; an installed package has no sample, so none."""
+    def _upload(self, asked: dict[str, Any], session: Session) -> Upload | None:
+        """The picture that a message names, held as long as its page is open; None if it is not here."""
+        example = asked.get("example")
+        if isinstance(example, int) and 0 <= example < len(self._examples):
+            return Upload(self._examples[example].name, self._examples[example])
+        upload = named_upload(asked, self.sessions.store, "picture")
+        if session.open:
+            self.sessions.hold(session, "picture", upload.path if upload else None)
+        return upload
+
+    @contextmanager
+    def _admitted(self) -> Iterator[None]:
+        if not self._room.acquire(blocking=False):
+            raise BusyError("Too many people use this page right now: waiting")
+        try:
+            with self._turn:
+                yield
+        finally:
+            self._room.release()
+
+    def _thumbnails(self) -> list[tuple[str, bytes]]:
+        """What examples show, and small pictures of them; an installed package has no sample, so none."""
         examples = []
         for path in self._examples:
             image = images.read(path)
             longest = round(88 * max(image.shape[:2]) / min(image.shape[:2]))
             examples.append((EXAMPLE_NAMES[path.name], images.encode(shrink(image, longest)[0], ".jpg", 80)))
-        return write_page("web/examples.html", examples=examples)
+        return examples
 
 
-def _faces(picture: _Picture, found: Detections) -> list[dict[str, Any]]:
+def _jpeg(image: Image, quality: int) -> str:
+    return base64.b64encode(images.encode(image, ".jpg", quality)).decode()
+
+
+def _numbered(found: Detections) -> Detections:
+    """The faces from left to right, numbered from 1."""
+    ordered = found[np.argsort(found.xyxy[:, 0] + found.xyxy[:, 2], kind="stable")]
+    return replace(ordered, track_id=np.arange(1, len(ordered) + 1))
+
+
+def _faces(frame: Frame, found: Detections) -> list[dict[str, Any]]:
     """The faces as :class:`~detector.media.records.JsonLinesSink` writes them."""
     return [
         {"box": [row["x1"], row["y1"], row["x2"], row["y2"]], "confidence": row["confidence"], "class": row["class"]}
-        for row in rows(Frame(picture.image, 0, None, picture.upload.name), found)
+        for row in rows(frame, found)
     ]

@@ -23,7 +23,8 @@ from detector.web.connections import BACKLOG, bounded, room_for_connections
 from detector.web.exchange import malformed
 from detector.web.guard import Guard
 from detector.web.hosts import Hosts
-from detector.web.video_tab import MAX_BYTES
+from detector.web.link_preview import preview_route, set_link_preview
+from detector.web.uploads import MAX_BYTES
 
 __all__ = ["Served", "serve"]
 
@@ -125,8 +126,9 @@ def _running(app: Guard, limit: int, listener: socket.socket) -> Iterator[None]:
 def _guarded(page: Any, hosts: Hosts, limit: int, auth: tuple[str, str] | None) -> Guard:
     """The page as an application, behind its doors."""
     page.state_session_capacity = SESSIONS
+    set_link_preview()
     app = gr.mount_gradio_app(
-        Starlette(),
+        Starlette(routes=[preview_route()]),
         page,
         path="/",
         auth=auth,

@@ -30,8 +30,8 @@ SWEEP_EVERY_S = 5.0
 PLACES = ("picture", "video", "result")
 """Where a session keeps one file each, or one folder."""
 
-OWNER = "mask-detector owner"
-"""Under this name the guard leaves in a request's scope who has sent it."""
+OWNER, NAMED = "mask-detector owner", "mask-detector session"
+"""Under these names the guard leaves in a request's scope who has sent it, and which session of theirs it names."""
 
 
 @dataclass(eq=False)
@@ -41,21 +41,26 @@ class Session:
     Attributes:
         owner: who alone may use it: what only their browser knows, see :mod:`detector.web.guard`.
         picture: what its picture tab shows.
-        stop: set when its video is no longer wanted.
-        videos: how often another video was chosen, or its video removed.
+        job: its video, from when it was asked for until it is no longer wanted.
+        stop: set when that shall end.
         busy: held while its video is worked on.
         gone: it was forgotten.
     """
 
     owner: str = ""
     picture: Any = None
+    job: Any = None
     stop: threading.Event = field(default_factory=threading.Event)
-    videos: int = 0
     busy: threading.Lock = field(default_factory=threading.Lock)
     gone: bool = False
     _pages: int = 0
     _works: int = 0
     _seen: float = field(default_factory=time.monotonic)
+
+    @property
+    def open(self) -> bool:
+        """Whether a page of it is open, which it is not for programs and while the connection is lost."""
+        return self._pages > 0
 
     @property
     def _stays(self) -> bool:
@@ -89,6 +94,14 @@ class Sessions:
         """The session of a ``gr.Request``; of nobody's where no guard stands before the page."""
         inner = getattr(request, "request", None)
         return self.meet(request.session_hash, str(inner.scope.get(OWNER, "")) if inner else "")
+
+    def asking(self, request: Any, message: object) -> Session:
+        """The session of a request to a server function, which Gradio hands over as it comes.
+
+        Where no guard stands before the page, the page's own name for itself tells it from others.
+        """
+        own = str(message.get("page", ""))[:64] if isinstance(message, dict) else ""
+        return self.meet(request.scope.get(NAMED) or own or None, str(request.scope.get(OWNER, "")))
 
     def meet(self, name: str | None, owner: str = "") -> Session:
         """A session, new if not met before; who names none, or somebody else's, gets one that nobody else can name."""
@@ -193,7 +206,7 @@ class Sessions:
         session = self._sessions.pop(name)
         session.gone = True
         session.stop.set()
-        session.picture = None
+        session.picture = session.job = None
         if not session._works:
             self._let_go(session)
 

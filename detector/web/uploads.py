@@ -23,9 +23,12 @@ from pathlib import Path
 from detector.errors import DetectorError
 from detector.staging import temporary_folder
 
-__all__ = ["MEGABYTE", "FullError", "Store", "own_folder"]
+__all__ = ["MAX_BYTES", "MEGABYTE", "FullError", "Store", "own_folder"]
 
 MEGABYTE = 2**20  # as Gradio counts, whose messages say sizes too
+MAX_BYTES = 200 * MEGABYTE
+"""One file."""
+
 ROOM = 2048 * MEGABYTE
 """All files together, or half of what the disk has left, whichever is less."""
 

@@ -1,75 +1,39 @@
-"""The video tab: every frame through the engine, an H.264 copy with the faces marked, and what happened when."""
+"""The video tab: the page starts a job, asks how far it is, and shows what it made.
+
+By server functions alone, as :mod:`detector.web.picture_tab` says why. Programs have one event, ``watch``.
+"""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from html import escape
-from pathlib import Path
+import base64
+import json
+import threading
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
-from detector.detections import Detections
-from detector.errors import DetectorError, OutputError, SourceError
-from detector.evaluation.charts import Chart, draw_chart
-from detector.media.encode import VideoSink
-from detector.media.frames import Frame
-from detector.media.records import CsvSink
-from detector.media.video import VideoSource
-from detector.web.answers import problem, shrink
-from detector.web.engine_pool import EnginePool, filter_detections
-from detector.web.fields import Upload, controls, undecoded
+from detector.evaluation.pages import write_page
+from detector.media import images
+from detector.web.engine_pool import BusyError, EnginePool
+from detector.web.fields import Upload, api_fields, control_content, named_upload, number, script, undecoded
 from detector.web.sessions import Session, Sessions
-from detector.web.uploads import MEGABYTE
+from detector.web.uploads import MAX_BYTES, MEGABYTE
+from detector.web.video_job import MAX_SECONDS, Moment, VideoJob, Wish
 
-__all__ = ["MAX_BYTES", "VideoTab"]
+__all__ = ["VideoTab"]
 
-log = logging.getLogger(__name__)
+AT_ONCE = 2
+"""Videos that are worked on at the same time."""
 
-MAX_SECONDS = 120
-MAX_BYTES = 200 * MEGABYTE
-MAX_SIDE = 4096
-"""Limits of a video: longer, heavier or larger ones would keep the others waiting."""
-
-COPY_SIDE = 1920
-"""Longest side of the annotated copy, px: an encoder takes 1.2 GB for 4K. Larger videos are looked at as they are."""
-
-MAX_FRAME_PIXELS = MAX_SIDE * 2304  # 4K of every usual shape; a decoder holds a dozen frames
-
-MAX_HEAD = 10_000_000
-"""Bytes that a video may need to say what is in it: FFmpeg makes up to forty times as many of them."""
+WAITING = 16
+"""Videos that may wait for their turn; a further visitor is told to wait."""
 
 POINTS = 60
-"""The timeline has at most so many points for each kind of face."""
-
-REPORT_S = 0.5
-OWN_COMPUTER = "cut it, or run it on your own computer: mask-detector run --source VIDEO --save out"
-
-Answer = tuple[str, str | None, str, Any]
-"""A line in words, the annotated video, the timeline as HTML, the CSV file's button."""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """How many faces one frame shows.
-
-    Args:
-        seconds: since the video's beginning.
-        masked: faces with a mask.
-        bare: faces without.
-    """
-
-    seconds: float
-    masked: int
-    bare: int
+"""The timeline has at most so many columns."""
 
 
 class VideoTab:
-    """The tab's fields, and the answers to its events.
+    """The tab's view, and the answers to its questions and to those of programs.
 
     Args:
         pool: the engines.
@@ -78,174 +42,146 @@ class VideoTab:
 
     def __init__(self, pool: EnginePool, sessions: Sessions) -> None:
         self.pool, self.sessions = pool, sessions
+        self._turn = threading.BoundedSemaphore(AT_ONCE)
+        self._room = threading.BoundedSemaphore(AT_ONCE + WAITING)
 
     def build(self, conf: float) -> None:
-        """Put the fields here; the slider stands at ``conf``."""
-        with gr.Row():
-            with gr.Column(scale=2, min_width=300):
-                label = f"Video, at most {MAX_SECONDS} seconds and {MAX_BYTES // MEGABYTE} MB"
-                field = gr.Video(label=label, sources=["upload"], buttons=[], height=300, elem_id="video-in")
-                chosen = controls(list(self.pool.names), "video", conf)
-                with gr.Row():
-                    start = gr.Button("Look for faces", variant="primary", elem_id="video-start")
-                    cancel = gr.Button("Stop", elem_id="video-stop")
-            with gr.Column(scale=3, min_width=300):
-                words = gr.HTML(elem_id="video-words", elem_classes="answer", min_height=40)
-                copy = gr.Video(label="Result", interactive=False, buttons=["download"], elem_id="video-out")
-                chart = gr.HTML(elem_id="video-chart")
-                table = gr.DownloadButton("Save CSV, one row for each face", interactive=False, elem_id="video-csv")
-        outputs = [words, undecoded(copy, "video"), chart, table]
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        undecoded(field, "video").change(self.take, [field], outputs, **hidden)
-        fields = [field, *chosen]
-        start.click(self.watch, fields, outputs, api_name="watch", concurrency_limit=2, show_progress_on=[copy])
-        cancel.click(self.cancel, None, None, **hidden)
+        """Put the view here; its slider stands at ``conf``."""
 
-    def take(self, upload: Upload | None, request: gr.Request) -> Answer:
-        """Another video, or none any more: the last result goes."""
-        session = self.sessions.of(request)
-        session.videos += 1  # before the stop: what is worked on is not shown then
+        def start(message: Any, request: gr.Request) -> dict[str, Any]:
+            return self.start(message, self.sessions.asking(request, message))
+
+        def progress(message: Any, request: gr.Request) -> dict[str, Any]:
+            return self.progress(message, self.sessions.asking(request, message))
+
+        def cancel(message: Any, request: gr.Request) -> dict[str, Any]:
+            self.sessions.asking(request, message).stop.set()  # what is done until then is shown
+            return {}
+
+        def forget(message: Any, request: gr.Request) -> dict[str, Any]:
+            self.forget(self.sessions.asking(request, message))
+            return {}
+
+        engines = list(self.pool.names)
+        limits = {"seconds": MAX_SECONDS, "megabytes": MAX_BYTES // MEGABYTE}
+        settings = json.dumps({"most": MAX_BYTES})
+        view = write_page("web/video.html", settings=settings, **limits, **control_content(engines, conf))
+        ask, code = [start, progress, cancel, forget], script("video")
+        gr.HTML(view, js_on_load=code, server_functions=ask, apply_default_css=False, elem_id="video")
+        with gr.Row(visible=False):  # for programs
+            field, chosen, begin = gr.Video(), api_fields(engines, conf), gr.Button()
+            outputs = [gr.HTML(), undecoded(gr.Video(), "video"), undecoded(gr.File(), "table")]
+        asked = [undecoded(field, "video"), *chosen]
+        begin.click(self.watch, asked, outputs, api_name="watch", concurrency_limit=AT_ONCE)
+
+    def start(self, message: object, session: Session) -> dict[str, Any]:
+        """Begin with a video, instead of the one before.
+
+        Args:
+            message: ``path`` of an upload and its ``name``, ``engine``, ``conf``, ``overlap``.
+            session: who asks.
+
+        Returns:
+            ``started``; or ``gone``: send the file again; or ``wait`` with the reason.
+        """
+        asked = message if isinstance(message, dict) else {}
+        upload = named_upload(asked, self.sessions.store, "video")
+        if upload is None:
+            return {"gone": True}
+        try:
+            job = self._begin(session, upload, Wish(str(asked.get("engine", "")), *map(number, _sliders(asked))))
+        except BusyError as error:
+            return {"wait": str(error)}
+        threading.Thread(target=self._work, args=(job, session), name="video", daemon=True).start()
+        return {"started": True}
+
+    def progress(self, message: object, session: Session) -> dict[str, Any]:
+        """How far the session's video is.
+
+        Args:
+            message: ``done``, how many frames the page has heard of.
+            session: who asks.
+
+        Returns:
+            ``waiting``; or ``done``, ``total`` and ``left_s``, which may be None, and ``jpeg``, the newest frame in
+            base64; or ``gone``, or ``error`` with the reason; or, when it is over, ``words``, ``note``, the paths of
+            ``film`` and ``table``, ``seconds`` and ``columns``, see :func:`columns`.
+        """
+        job = session.job
+        if job is None:
+            return {"gone": True}
+        if job.problem:
+            return {"error": job.problem}
+        if job.over:
+            files = {"film": str(job.film or ""), "table": str(job.table or "")}
+            seconds = job.moments[-1].seconds if job.moments else 0.0
+            return {"words": job.words, "note": job.note, **files, "seconds": seconds, "columns": columns(job.moments)}
+        if job.began is None:
+            return {"waiting": True}
+        done, known = len(job.moments), message.get("done") if isinstance(message, dict) else None
+        image = job.preview() if done != known else None
+        jpeg = None if image is None else base64.b64encode(images.encode(image, ".jpg", 70)).decode()
+        return {"done": done, "total": job.total, "left_s": job.left_s(), "jpeg": jpeg}
+
+    def forget(self, session: Session) -> None:
+        """The session's video is no longer wanted, nor what became of it."""
         session.stop.set()
-        self.sessions.hold(session, "video", upload.path if upload else None)
+        session.job = None
+        self.sessions.hold(session, "video", None)
         if not session.busy.locked():
             self.sessions.hold(session, "result", None)
-        return _nothing("")
-
-    def cancel(self, request: gr.Request) -> None:
-        """Stop after the frame that is worked on; what is done until then is shown."""
-        self.sessions.of(request).stop.set()
 
     def watch(
-        self,
-        upload: Upload | None,
-        engine: str,
-        conf: float,
-        overlap: float,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - how Gradio is asked for it
-    ) -> Iterator[Answer]:
-        """Work through the video; the page is told of progress, and of the end."""
+        self, upload: Upload | None, engine: str, conf: float, overlap: float, request: gr.Request
+    ) -> tuple[str, str | None, str | None]:
+        """Work through a program's video: one line in words, the copy and the CSV file."""
         if upload is None or upload.path is None:
-            yield _nothing(problem("There is no video yet: choose one first"))
-            return
+            return "problem: there is no video: send one", None, None
         session = self.sessions.of(request)
-        with self.sessions.working(session):
-            self.sessions.hold(session, "video", upload.path)  # a program sends it here and nowhere else
-            session.stop.set()  # what is still under way for this page
-            videos = session.videos
-            with session.busy:
-                if not session.gone:  # else the page was closed while this waited
-                    session.stop.clear()
-                try:
-                    answer = self._watch(session, upload.name, upload.path, (engine, conf, overlap), progress)
-                except (OSError, OutputError):  # whose messages have paths of this computer
-                    log.exception("a result cannot be written")
-                    answer = _nothing(problem(f"{upload.name}: there is no room for its result here: try again later"))
-                except DetectorError as error:
-                    answer = _nothing(problem(str(error)))
-                if session.videos != videos:
+        try:
+            job = self._begin(session, upload, Wish(engine, conf, overlap))
+        except BusyError as error:
+            return f"problem: {error}", None, None
+        self._work(job, session)
+        if job.problem or session.job is not job or job.film is None:
+            return f"problem: {job.problem}" if job.problem else job.words, None, None
+        return f"{job.words} ({job.note})", str(job.film), str(job.table)
+
+    def _begin(self, session: Session, upload: Upload, wish: Wish) -> VideoJob:
+        if not self._room.acquire(blocking=False):
+            raise BusyError("Too many videos wait already")
+        try:
+            job = VideoJob(self.pool, upload, wish)
+        except BaseException:
+            self._room.release()
+            raise
+        session.stop.set()  # what is still under way for this page
+        session.stop, session.job = job.stop, job
+        self.sessions.hold(session, "video", upload.path)
+        return job
+
+    def _work(self, job: VideoJob, session: Session) -> None:
+        try:
+            with self.sessions.working(session), session.busy, self._turn:
+                if session.gone:  # the page was closed while this waited
+                    job.stop.set()
+                if session.job is job:
+                    job.run(self.sessions.folder(session))
+                if session.job is not job:
                     self.sessions.hold(session, "result", None)
-                    answer = _nothing("")
-        yield answer
-
-    def _watch(
-        self, session: Session, name: str, path: Path, chosen: tuple[str, float, float], progress: gr.Progress
-    ) -> Answer:
-        engine, conf, overlap = chosen
-        _check_bytes(name, path)
-        began = time.monotonic()
-        moments: list[Moment] = []
-        source = VideoSource(f"file:{path}", name, max_pixels=MAX_FRAME_PIXELS, max_head=MAX_HEAD)
-        with source:
-            seconds = float(source.length / source.fps) if source.length and source.fps else 0.0
-            if seconds > MAX_SECONDS + 1:
-                raise _refusal(name, f"{seconds:.0f} seconds are too long for this page (at most {MAX_SECONDS})")
-            stem = Path(name).stem.encode()[:80].decode(errors="ignore") or "video"
-            folder, reported = self.sessions.folder(session), 0.0
-            copy, table = folder / f"{stem}-masks.mp4", folder / f"{stem}-masks.csv"
-            with VideoSink(copy, source.fps, sound=source.sound) as video, CsvSink(table) as rows:
-                for frame in source:
-                    if session.stop.is_set() or (frame.time or 0.0) > MAX_SECONDS + 1:
-                        break
-                    height, width = frame.image.shape[:2]
-                    if max(height, width) > MAX_SIDE:
-                        raise _refusal(name, f"{width} x {height} pixels are too large for this page")
-                    found = filter_detections(self.pool.detect(frame.image, engine, patient=True).found, conf, overlap)
-                    video.write(*_shrunk(frame, found))
-                    rows.write(frame, found)
-                    moments.append(Moment(frame.time or 0.0, found.count("with_mask"), found.count("without_mask")))
-                    if time.monotonic() - reported > REPORT_S:
-                        reported = time.monotonic()
-                        progress((len(moments), source.length), desc="Looking for faces", unit="frames")
-        if not moments:
-            return _nothing('<p class="sentence" role="status">Stopped before the first picture.</p>')
-        words = _describe(moments, source, time.monotonic() - began, cancelled=session.stop.is_set())
-        return words, str(copy), timeline(moments), gr.DownloadButton(value=str(table), interactive=True)
+        finally:
+            self._room.release()
 
 
-def _nothing(words: str) -> Answer:
-    """An answer without a result."""
-    return words, None, "", gr.DownloadButton(value=None, interactive=False)
+def _sliders(asked: dict[str, Any]) -> tuple[Any, Any]:
+    return asked.get("conf"), asked.get("overlap")
 
 
-def _refusal(name: str, reason: str) -> SourceError:
-    return SourceError(f"{name}: {reason}: {OWN_COMPUTER}")
-
-
-def _check_bytes(name: str, path: Path) -> None:
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise SourceError(f"{name}: is no longer here: choose it again") from error
-    if not size:
-        raise SourceError(f"{name}: the file is empty: choose another one")
-
-
-def _shrunk(frame: Frame, found: Detections) -> tuple[Frame, Detections]:
-    """A frame and its faces as large as the copy shows them."""
-    image, scale = shrink(frame.image, COPY_SIDE)
-    if scale == 1.0:
-        return frame, found
-    return replace(frame, image=image), replace(found, xyxy=found.xyxy * np.float32(scale))
-
-
-def _describe(moments: list[Moment], source: VideoSource, took: float, *, cancelled: bool) -> str:
-    seen = len(moments)
-    most = max(each.masked + each.bare for each in moments)
-    share = sum(each.bare > 0 for each in moments) / seen
-    words = f"{_count(seen, 'frame')}: no face found"
-    if most:
-        words = f"{_count(seen, 'frame')}, at most {_count(most, 'face')} at once: without a mask in {share:.0%} of all"
-    notes = [f"{seen / took:.0f} frames a second."]
-    if cancelled:
-        notes.insert(0, f"Stopped at {_clock(moments[-1].seconds)}: this is what was done until then.")
-    elif moments[-1].seconds > MAX_SECONDS:
-        notes.insert(0, f"Only the first {MAX_SECONDS} seconds were looked at: {OWN_COMPUTER}.")
-    elif source.damaged or (source.length and seen < 0.98 * source.length):
-        whole = f" of {source.length}" if source.length else ""
-        notes.insert(0, f"The video is damaged or cut short: {seen}{whole} frames could be read.")
-    return f'<p class="sentence" role="status">{escape(words)}</p><p class="note">{escape(" ".join(notes))}</p>'
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
-def timeline(moments: list[Moment]) -> str:
-    """The most faces of each kind over time, as an ``<svg>``."""
-    end = max(moments[-1].seconds, 1.0)
-    lines = {}
-    for name, kind in (("faces with a mask", "masked"), ("faces without a mask", "bare")):
-        most: dict[int, int] = {}
-        for each in moments:
-            slot = min(int(POINTS * max(each.seconds, 0.0) / end), POINTS - 1)
-            most[slot] = max(most.get(slot, 0), getattr(each, kind))
-        lines[name] = [((slot + 0.5) * end / POINTS, float(count)) for slot, count in sorted(most.items())]
-    step = next((seconds for seconds in (1, 2, 5, 10, 15) if end / seconds < 8), 30)
-    ticks = {float(moment): _clock(moment) if end >= 60 else f"{moment} s" for moment in range(0, int(end) + 1, step)}
-    chart = Chart("Faces with and without a mask over the video's time", "time", "faces", lines, ticks)
-    return f'<div class="timeline">{draw_chart(chart)}</div>'
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+def columns(moments: list[Moment]) -> list[tuple[int, int]]:
+    """The most faces with and without a mask, in equal parts of the video's time."""
+    end = max([each.seconds for each in moments], default=0.0) or 1.0
+    most = [(0, 0)] * min(POINTS, len(moments))
+    for each in moments:
+        slot = min(int(len(most) * max(each.seconds, 0.0) / end), len(most) - 1)
+        most[slot] = max(most[slot][0], each.masked), max(most[slot][1], each.bare)
+    return most

@@ -95,8 +95,11 @@ def payloads(path: Any) -> list[Any]:
 def some_calls(caller: Caller, payload: Any) -> Iterator[str]:
     """The functions that take a file."""
     yield caller.look(payload, "run")
-    yield caller.ask("take", [payload], "run")
     yield caller.ask("watch", [payload, *CONTROLS], "run")
+    named = payload if isinstance(payload, dict) else {"path": payload}
+    for function in ("look", "drawn"):
+        yield caller.serve("picture", function, {**named, "name": "faces.jpg", "engine": "One pass"}).text
+    yield caller.serve("video", "start", {**named, "name": "faces.jpg"}).text
 
 
 def every_call(caller: Caller, payload: Any) -> Iterator[str]:
@@ -106,13 +109,11 @@ def every_call(caller: Caller, payload: Any) -> Iterator[str]:
         yield caller.look(payload, route)
     for name, data in {
         "change": [payload, 0.2, 0.6],
-        "example": [payload, 0.2, 0.6],
-        "cancel": [],
         "leave": [],
     }.items():
-        yield caller.ask(name, data, "run", event_data=payload, trigger_id=caller.components["examples"])
-    live = {"component_id": caller.components["live"], "session_hash": caller.session, "fn_name": "live"}
-    yield caller.post("component_server", {**live, "data": {"jpeg": payload}}).text
+        yield caller.ask(name, data, "run", event_data=payload, trigger_id=caller.components["live"])
+    yield caller.serve("live", "live", {"jpeg": payload}).text
+    yield caller.serve("picture", "look", {"example": payload}).text
 
 
 def told(answers: Iterator[str]) -> list[str]:
@@ -128,7 +129,6 @@ def try_all(caller: Caller, calls: Any, there: list[Any], absent: list[Any], upl
         assert answers == told(calls(caller, other)), payload
         for nothing in (None, {"path": upload, "orig_name": "mine.jpg", **META}, None):
             caller.look(nothing, "run")
-            caller.ask("take", [nothing], "run")
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

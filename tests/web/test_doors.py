@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import socket
 import stat
 import subprocess
@@ -262,7 +263,7 @@ def test_without_a_login_no_route_answers(cookie: str, guarded: Attacked) -> Non
         for method, path in [*asked, ("GET", f"/gradio_api/file={ROOT}/README.md"), ("DELETE", "/config")]:
             answer = client.request(method, filled(path) if "{" in path else path, headers=headers, json={})
             assert answer.status_code == 401, (method, path, answer.status_code, answer.text[:200])
-        assert "picture-in" not in client.get("/", headers=headers).text
+        assert "looker" not in client.get("/", headers=headers).text
 
 
 def log_in(client: httpx.Client, password: str, address: str = "") -> httpx.Response:
@@ -292,14 +293,14 @@ def test_guessing_is_slowed_and_the_door_stays_open_for_the_right_password(guard
     with guarded.client() as friend, guarded.client() as newcomer:
         assert log_in(friend, PASSWORD, "198.51.100.7").status_code == 200
         # A browser sends the cookie marked "Secure" over https only; the other one is for plain http.
-        assert "picture-in" in friend.get("/").text
+        assert "looker" in friend.get("/").text
         began = time.monotonic()
         answers = guess(guarded, 300, ["203.0.113.5"])
         # Five at once, then after 1, 2, 4, 8 ... seconds.
         assert answers[400] <= 5 + (time.monotonic() - began) ** 0.5 + 3, answers
         assert answers[429] >= 200
         assert log_in(newcomer, PASSWORD, "203.0.113.6").status_code == 200, "another address is not held up"
-        assert "picture-in" in friend.get("/").text, "who is in stays in"
+        assert "looker" in friend.get("/").text, "who is in stays in"
         eventually(lambda: log_in(newcomer, PASSWORD, "203.0.113.5").status_code == 200, 60)
     assert "wrong1" not in guarded.said()
     assert PASSWORD not in guarded.said()
@@ -355,3 +356,14 @@ def test_after_a_kill_the_page_starts_again_at_once_and_old_logins_are_void(tmp_
     client.close()
     for connection in held:
         connection.close()
+
+
+def test_a_link_shows_the_products_own_title_sentence_and_picture(page: Attacked) -> None:
+    text = httpx.get(page.address).text
+    assert "Gradio" not in "".join(re.findall(r"<title>.*?</title>|<meta[^>]*>", text))
+    found = dict(re.findall(r'<meta property="og:(\w+)" content="([^"]*)"', text))
+    assert found["title"] == "Mask detector"
+    assert "who wears a mask" in found["description"]
+    picture = httpx.get(found["image"])
+    assert picture.headers["content-type"] == "image/jpeg"
+    assert images.decode(picture.content, "preview").shape == (630, 1200, 3)

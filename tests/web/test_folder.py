@@ -151,8 +151,8 @@ def test_a_full_disk_is_said_in_one_line_and_the_page_goes_on(small_disk: Path) 
         eventually(lambda: not list(small_disk.glob("*/new/tmp*")))
         assert "6 faces" in anna.change()
         assert ben.http.get("/").status_code == 200
-        example = ben.ask("example", ["One pass", 0.25, 0.6], event_data={"index": 0})
-        assert "6 faces" in example
+        example = ben.serve("picture", "look", {"example": 0, "engine": "One pass"}).json()
+        assert sum(face["confidence"] > 0.25 for face in example["faces"]) == 6
         filler.unlink()
         assert "6 faces" in ben.look_at(SIX)
 

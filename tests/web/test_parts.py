@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -20,14 +21,16 @@ from detector.errors import SourceError
 from detector.media import images
 from detector.media.encode import VideoSink
 from detector.media.frames import Frame
-from detector.web import engine_pool, uploads, webcam_tab
+from detector.web import engine_pool, uploads, video_tab, webcam_tab
 from detector.web.answers import sentence
 from detector.web.engine_pool import FLOOR, BusyError, EnginePool, filter_detections
 from detector.web.fields import Upload, read_picture
 from detector.web.sessions import Sessions
 from detector.web.uploads import Store
-from detector.web.video_tab import Moment, VideoTab, timeline
+from detector.web.video_job import Moment, _people
+from detector.web.video_tab import VideoTab, columns
 from detector.web.webcam_tab import WebcamTab
+from tests.media.test_sound import loud_video
 
 from .conftest import ROOT
 
@@ -186,19 +189,23 @@ def test_a_picture_that_is_gone_is_asked_for_again(tmp_path: Path) -> None:
         read_picture(Upload("door.jpg", tmp_path / "door.jpg"))
 
 
-def watch(tab: VideoTab, path: Path, *, stop_after: float | None = None) -> tuple[Any, ...]:
-    """The video tab's answer."""
-    request: Any = SimpleNamespace(session_hash="anna")
-    said: list[Any] = []
+ANNA: Any = SimpleNamespace(session_hash="anna")
 
-    def progress(*_: object, **__: object) -> None:
-        said.append(1)
-        if stop_after is not None:
-            tab.cancel(request)
 
-    (answer,) = tab.watch(Upload(path.name, path), "One pass", 0.25, 0.6, request, progress)  # type: ignore[arg-type]
-    assert said or "problem" in answer[0]
-    return answer
+def watch(tab: VideoTab, path: Path) -> tuple[str, str | None, str | None]:
+    """The video tab's answer to a program."""
+    return tab.watch(Upload(path.name, path), "One pass", 0.25, 0.6, ANNA)
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, pool: EnginePool, act: Callable[[], object]) -> None:
+    """Do something at each look at a frame."""
+    detect = pool.detect
+
+    def acting(*seen: Any, **how: Any) -> Any:
+        act()
+        return detect(*seen, **how)
+
+    monkeypatch.setattr(pool, "detect", acting)
 
 
 def write_video(path: Path, frames: int, fps: int, side: int = 64) -> Path:
@@ -210,47 +217,75 @@ def write_video(path: Path, frames: int, fps: int, side: int = 64) -> Path:
 
 
 def test_a_video_that_is_too_long_is_refused_at_once(pool: EnginePool, tmp_path: Path) -> None:
-    words, copy, _, _ = watch(VideoTab(pool, Sessions(Store(tmp_path))), write_video(tmp_path / "day.mp4", 200, 1))
+    words, copy, _ = watch(VideoTab(pool, Sessions(Store(tmp_path))), write_video(tmp_path / "day.mp4", 200, 1))
     assert "200 seconds are too long for this page (at most 120)" in words
     assert copy is None
 
 
-def test_a_video_that_is_stopped_shows_what_was_done(pool: EnginePool, tmp_path: Path) -> None:
-    tab = VideoTab(pool, Sessions(Store(tmp_path / "uploads")))
-    words, copy, chart, _ = watch(tab, write_video(tmp_path / "door.mp4", 30, 10), stop_after=0)
+def test_a_video_that_is_stopped_shows_what_was_done(
+    pool: EnginePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions = Sessions(Store(tmp_path / "uploads"))
+    meanwhile(monkeypatch, pool, lambda: sessions.of(ANNA).stop.set())
+    words, copy, table = watch(VideoTab(pool, sessions), write_video(tmp_path / "door.mp4", 30, 10))
     assert "1 frame: no face found" in words
     assert "Stopped at 0:00" in words
-    assert Path(copy).is_file()
-    assert "<svg" in chart
+    assert Path(copy or "").is_file()
+    assert Path(table or "").is_file()
 
 
-@pytest.mark.parametrize("another", [None, "other.mp4"])
-def test_a_video_that_is_removed_or_replaced_while_it_is_worked_on_shows_no_result(
-    another: str | None, pool: EnginePool, tmp_path: Path
+def test_a_video_that_is_removed_while_it_is_worked_on_shows_no_result(
+    pool: EnginePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tab = VideoTab(pool, Sessions(Store(tmp_path / "uploads")))
-    request: Any = SimpleNamespace(session_hash="anna")
-    path = write_video(tmp_path / "door.mp4", 30, 10)
-
-    def progress(*_: object, **__: object) -> None:
-        tab.take(Upload(another, tmp_path / another) if another else None, request)
-
-    (answer,) = tab.watch(Upload(path.name, path), "One pass", 0.25, 0.6, request, progress)  # type: ignore[arg-type]
-    assert answer[:3] == ("", None, "")
-    assert not answer[3].interactive
-    assert "at once" in watch(tab, path)[0] or "no face" in watch(tab, path)[0]
+    sessions = Sessions(Store(tmp_path / "uploads"))
+    tab, path = VideoTab(pool, sessions), write_video(tmp_path / "door.mp4", 30, 10)
+    with monkeypatch.context() as patch:
+        meanwhile(patch, pool, lambda: tab.forget(sessions.of(ANNA)))
+        assert watch(tab, path)[1:] == (None, None)
+    assert tab.progress({}, sessions.of(ANNA)) == {"gone": True}
+    assert "30 frames: no face found" in watch(tab, path)[0]
 
 
 def test_a_video_that_is_removed_takes_its_result_along(
     pool: EnginePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(uploads, "YOUNG_S", -1)
-    tab = VideoTab(pool, Sessions(Store(tmp_path / "uploads")))
-    _, copy, _, _ = watch(tab, write_video(tmp_path / "door.mp4", 5, 10))
-    assert Path(copy).is_file()
-    answer = tab.take(None, SimpleNamespace(session_hash="anna"))  # type: ignore[arg-type]
-    assert answer[:3] == ("", None, "")
-    assert not Path(copy).exists()
+    sessions = Sessions(Store(tmp_path / "uploads"))
+    tab = VideoTab(pool, sessions)
+    copy = Path(watch(tab, write_video(tmp_path / "door.mp4", 5, 10))[1] or "")
+    assert copy.is_file()
+    tab.forget(sessions.of(ANNA))
+    assert not copy.exists()
+
+
+def test_the_copy_of_a_video_keeps_its_sound(pool: EnginePool, tmp_path: Path) -> None:
+    copy = watch(VideoTab(pool, Sessions(Store(tmp_path / "uploads"))), loud_video(tmp_path / "door.mp4", "aac"))[1]
+    with av.open(copy or "") as film:
+        assert len(film.streams.audio) == 1
+
+
+def test_one_video_too_many_is_told_to_wait(pool: EnginePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(video_tab, "WAITING", 1 - video_tab.AT_ONCE)
+    sessions, path = Sessions(Store(tmp_path / "uploads")), write_video(tmp_path / "door.mp4", 3, 10)
+    tab, said = VideoTab(pool, sessions), []
+    ben: Any = SimpleNamespace(session_hash="ben")
+    meanwhile(monkeypatch, pool, lambda: said.append(tab.watch(Upload(path.name, path), "One pass", 0.25, 0.6, ben)[0]))
+    assert "3 frames" in watch(tab, path)[0]
+    assert said == ["problem: Too many videos wait already"] * 3
+
+
+@pytest.mark.parametrize(
+    ("masked", "bare", "words"),
+    [
+        (7, 6, "13 people, 6 of them without a mask, in view for 4 s in all"),
+        (0, 1, "1 person, without a mask, in view for 4 s in all"),
+        (0, 2, "2 people, all of them without a mask, in view for 4 s in all"),
+        (1, 0, "1 person, with a mask"),
+        (3, 0, "3 people, all with a mask"),
+    ],
+)
+def test_the_people_of_a_video_are_said_in_words(masked: int, bare: int, words: str) -> None:
+    assert _people(masked, bare, 4.2) == words
 
 
 def test_of_two_networks_of_one_kind_both_can_be_chosen() -> None:
@@ -264,11 +299,9 @@ def test_of_two_networks_of_one_kind_both_can_be_chosen() -> None:
 
 
 def test_a_timeline_keeps_the_most_faces_of_each_moment() -> None:
-    moments = [Moment(index / 10, 2 if index == 50 else 0, 1) for index in range(1000)]
-    chart = timeline(moments)
-    assert "faces without a mask" in chart
-    assert ">2<" in chart
-    assert "1:15" in chart
+    moments = [Moment(index / 10, 2 if index == 500 else 0, 1) for index in range(1000)]
+    assert columns(moments) == [(2 if slot == 30 else 0, 1) for slot in range(60)]
+    assert columns([]) == []
 
 
 def test_the_floor_of_the_sliders_is_what_the_engines_keep(pool: EnginePool) -> None:

@@ -45,7 +45,6 @@ def uses(caller: Caller) -> list[tuple[str, str, Any]]:
         ("POST", "call/change", data),
         ("POST", "queue/join", {**data, "fn_index": functions["change"]["id"]}),
         ("POST", "queue/join?session_hash=another", {**data, "fn_index": functions["leave"]["id"], "data": []}),
-        ("POST", f"queue/join?{caller.session}", {**data, "fn_index": functions["cancel"]["id"], "data": []}),
         ("POST", "call/v2/change", {"param_0": "One pass", **session}),
         ("POST", "cancel", {**session, "fn_index": 0, "event_id": "x"}),
         ("POST", "component_server", {**live, **session}),
@@ -127,7 +126,7 @@ def test_gradios_own_client_gets_its_answers_and_its_video(page: Demo, clip: Pat
     client = Client(page.address, verbose=False)
     html, _ = client.predict(handle_file(SIX), "One pass", 0.25, 0.6, api_name="/look")
     assert "6 faces" in html
-    assert "6 faces" in client.predict("One pass", 0.3, 0.6, api_name="/change_2")[0]
+    assert "6 faces" in client.predict("One pass", 0.3, 0.6, api_name="/change")[0]
     film = client.predict({"video": handle_file(clip)}["video"], "One pass", 0.25, 0.6, api_name="/watch")[1]
     path = film["video"] if isinstance(film, dict) else film
     assert Path(path).read_bytes()[4:8] == b"ftyp"
@@ -271,11 +270,11 @@ def test_nothing_that_is_told_to_strangers_has_a_path_of_this_computer(page: Dem
             assert len(path.parts) < 3 or str(path) not in text, route
 
 
-def test_an_example_that_does_not_exist_is_refused_in_one_line(page: Demo) -> None:
+def test_the_page_answers_only_what_it_can_be_asked(page: Demo) -> None:
     with Caller(page.address) as mallory:
-        for event in (None, {}, {"index": -1}, {"index": 99}, {"index": "0"}, {"index": [0]}, "index", [1], 5):
-            answer = mallory.ask("example", ["One pass", 0.25, 0.6], event_data=event)
-            assert "There is no such example" in answer, event
+        for wrong in (None, [], "example", 5, {"example": -1}, {"example": 99}, {"example": "0"}, {"path": [0]}):
+            for tab, function in (("picture", "look"), ("picture", "drawn"), ("video", "start"), ("video", "progress")):
+                assert mallory.serve(tab, function, wrong).json() == {"gone": True}, (function, wrong)
 
 
 def test_a_request_that_is_no_json_or_endless_gets_one_line(page: Demo) -> None:

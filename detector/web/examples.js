@@ -1,2 +1,0 @@
-element.querySelectorAll("button").forEach((button, index) =>
-  button.addEventListener("click", () => trigger("choose", { index })));
