@@ -8,23 +8,25 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from detector import cli
 from detector.cli.flags import add_engine_flags, add_flags, engine_from, seconds
 from detector.cli.reporter import Reporter, Summary
-from detector.cli.result_flags import add_result_flags, own_sinks, shared_sinks, window_from
+from detector.cli.result_flags import add_result_flags, blurred, own_sinks, shared_sinks, window_from
 from detector.cores import available_cores
 from detector.detections import Detections
 from detector.errors import SourceError
+from detector.media.blur import WEAK
 from detector.media.frames import Frame, Source, StillSource
 from detector.media.images import Image
+from detector.media.rest import Rest
 from detector.media.sinks import Sink
 from detector.media.sources import open_sources
 from detector.media.turns import in_turns
 from detector.media.wall import tiles
 from detector.tracking import Tracker
+from detector.tracking.look import Look
 
 if TYPE_CHECKING:
     from detector.engines import Engine
@@ -41,9 +43,6 @@ EXAMPLES = """\
   mask-detector run --source rtsp://front/1 --source rtsp://back/1 --csv faces.csv     both, in one window
 """
 
-Look = Callable[[Frame], Detections]
-"""What is done with every frame of one source, in their order: the network, and whatever stands around it."""
-
 
 @dataclass
 class Channel:
@@ -51,7 +50,7 @@ class Channel:
 
     Args:
         source: an open source, or any frames.
-        look: finds the faces of a frame; each channel has its own, for it may remember the frames before.
+        look: finds the faces of a frame; each channel has its own, for it remembers the frames before.
         sinks: entered already; several channels may share one.
 
     Attributes:
@@ -59,7 +58,7 @@ class Channel:
     """
 
     source: Iterable[Frame]
-    look: Look
+    look: Callable[[Frame], Detections]
     sinks: Sequence[Sink] = ()
     summary: Summary = field(default_factory=Summary)
 
@@ -158,11 +157,16 @@ def build_parser() -> argparse.ArgumentParser:
 def _command(args: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         engine = stack.enter_context(engine_from(args))
+        conf = engine.conf
+        if args.blur:
+            engine.conf = min(conf, WEAK)
         wanted = [*args.sources, *(args.source or [])] or ["0"]
         sources = [stack.enter_context(source) for source in open_sources(wanted, args.reconnect)]
         ahead = stack.enter_context(_ahead(args, engine))
-        for source in sources:
-            ahead.follow(source)
+        rests = [Rest() if (source.is_live if args.rest is None else args.rest) else None for source in sources]
+        for source, rest in zip(sources, rests, strict=True):
+            if not rest:
+                ahead.follow(source)
         trackers = [_tracker(args, source) for source in sources]
         summaries = [Summary(people=tracker.counts if tracker else None) for tracker in trackers]
         taken = "-" in (args.json, args.csv, args.events)
@@ -175,9 +179,12 @@ def _command(args: argparse.Namespace) -> int:
         if window:
             shown = tiles(stack.enter_context(window), [source.name for source in sources])
         channels = []
-        for source, tracker, summary, tile in zip(sources, trackers, summaries, shown, strict=True):
-            own = [stack.enter_context(sink) for sink in own_sinks(args, source)]
-            channels.append(Channel(source, _look(ahead, tracker), [*tables, *own, *([tile] if tile else [])], summary))
+        for source, tracker, rest, summary, tile in zip(sources, trackers, rests, summaries, shown, strict=True):
+            pictures = [stack.enter_context(sink) for sink in own_sinks(args, source)]
+            live = [tile] if tile else []
+            blur = stack.enter_context(blurred(source, pictures, live)) if args.blur else None
+            look = Look(ahead, conf, tracker=tracker, rest=rest, on_rest=summary.rest, blur=blur)
+            channels.append(Channel(source, look, [*tables, *([blur] if blur else [*pictures, *live])], summary))
         run_channels(channels, reporter)
         if window and all(isinstance(source, StillSource) for source in sources):
             window.wait()
@@ -189,15 +196,12 @@ def _ahead(args: argparse.Namespace, engine: Engine) -> Ahead:
     from detector.engines.ahead import Ahead
     from detector.engines.session import on_processor
 
-    another = partial(engine_from, args, threads=1) if on_processor(args.device) else None
-    return Ahead(engine, another, args.threads or available_cores())
+    def another() -> Engine:
+        single = engine_from(args, threads=1)
+        single.conf = engine.conf
+        return single
 
-
-def _look(engine: Callable[[Image], Detections], tracker: Tracker | None) -> Look:
-    """What looks at the frames of one source."""
-    if tracker:
-        return lambda frame: tracker.update(engine(frame.image), frame.time)
-    return lambda frame: engine(frame.image)
+    return Ahead(engine, another if on_processor(args.device) else None, args.threads or available_cores())
 
 
 def _tracker(args: argparse.Namespace, source: Source) -> Tracker | None:

@@ -20,6 +20,7 @@ PLAIN_LINE_S = 10.0  # how often a line is written where there is no terminal
 class Summary:
     """What a run did with a source: frames seen, faces found by class, and the seconds that it took.
 
+    ``rested`` of the frames showed nobody and no change: there the network did not look (:mod:`detector.media.rest`).
     With a tracker also ``people``, its counts: how many people there were, by class.
     """
 
@@ -27,12 +28,17 @@ class Summary:
     with_mask: int = 0
     without_mask: int = 0
     seconds: float = 0.0
+    rested: int = 0
     people: dict[str, int] | None = None
 
     @property
     def fps(self) -> float:
         """Frames per second over the whole run."""
         return self.frames / self.seconds if self.seconds > 0 else 0.0
+
+    def rest(self) -> None:
+        """Count one frame at which the network did not look."""
+        self.rested += 1
 
     def add(self, detections: Detections, seconds: float) -> None:
         """Count one frame more, which was done so many seconds after the start."""
@@ -82,8 +88,9 @@ class Reporter:
             print(f"{whose}{_words(source, summary)}", file=self.out)
 
     def _done(self, index: int) -> str:
-        frames, length = self.summaries[index].frames, self.sources[index].length
-        return f"{frames}/{length}" if length else str(frames)
+        summary, length = self.summaries[index], self.sources[index].length
+        done = f"{summary.frames}/{length}" if length else str(summary.frames)
+        return f"{done} ({summary.rested} at rest)" if summary.rested else done
 
 
 def _words(source: Source, summary: Summary) -> str:
@@ -96,6 +103,7 @@ def _words(source: Source, summary: Summary) -> str:
     return (
         f"{_some(summary.frames, 'image' if still else 'frame')} in {summary.seconds:.1f} s ({summary.fps:.1f} fps): "
         + ", ".join([found, *(f"{count} {name}" for name, count in counts.items())])
+        + (f"; at rest in {_some(summary.rested, 'frame')}" if summary.rested else "")
         + (f"; {_some(failures, 'file')} could not be read" if failures else "")
         + (f"; lost {_some(source.losses, 'time')}" if source.losses else "")
     )

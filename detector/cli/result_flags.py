@@ -11,6 +11,7 @@ from pathlib import Path
 
 from detector.cli.flags import add_flags
 from detector.errors import OutputError
+from detector.media.blur import BlurSink
 from detector.media.encode import VideoSink
 from detector.media.frames import Source, StillSource
 from detector.media.records import CsvSink, JsonLinesSink
@@ -20,7 +21,7 @@ from detector.tracking import Tracker
 from detector.tracking.events import EventSink
 from detector.tracking.snapshots import SnapshotSink
 
-__all__ = ["add_result_flags", "own_sinks", "shared_sinks", "window_from"]
+__all__ = ["add_result_flags", "blurred", "own_sinks", "shared_sinks", "window_from"]
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,15 @@ def add_result_flags(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--snapshots", type=Path, metavar="FOLDER", help="write one picture of each person here; with --track"
+    )
+    group.add_argument(
+        "--blur", action="store_true", help="make faces unrecognisable in everything that is saved or shown"
+    )
+    group.add_argument(
+        "--rest",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="let the network rest while nobody is there and nothing moves (default: for cameras and streams)",
     )
     group.add_argument(
         "--show",
@@ -79,6 +89,11 @@ def own_sinks(args: argparse.Namespace, source: Source) -> Iterator[Sink]:
         yield video
     if args.snapshots:
         yield SnapshotSink(args.snapshots, _stem(source))
+
+
+def blurred(source: Source, saved: Sequence[Sink], shown: Sequence[Sink]) -> BlurSink:
+    """What hides the faces of one source in its copies and its window; that of a file can wait as they do."""
+    return BlurSink(saved, shown) if source.is_live else BlurSink([*saved, *shown])
 
 
 def _stem(source: Source) -> str:
