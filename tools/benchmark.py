@@ -22,6 +22,8 @@ PARTS = {
     "frame": "engine_speed.speed",
     "overhead": "engine_speed.overhead",
     "process": "engine_speed.whole_process",
+    "video": "throughput.video",
+    "folder": "throughput.folder",
     "parity": "engine_speed.parity",
     "labels": "conversion_speed.convert",
     "track": "steady_verdicts.steady_verdicts",
@@ -42,6 +44,8 @@ EXAMPLES = """\
 parts: frame     time per 1280x720 frame against ultralytics predict, square and dynamic ONNX
        overhead  time around session.run
        process   start to end on one image against yolo predict, time and memory
+       video     a video from end to end against the network alone
+       folder    a folder of images against a loop of ultralytics predict
        parity    the same boxes as ultralytics predict (--data)
        labels    conversion against supervision (--data)
        track     changes of verdict, people counted and cost of --track on filmed photographs (--data)
@@ -68,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{name}", type=Path, default=path, metavar="FILE")
     parser.add_argument("--rounds", type=positive, default=60, help="calls of each side")
     parser.add_argument("--seconds", type=float, default=300, help="length of the stream")
+    parser.add_argument("--folder-images", type=positive, default=3000, help="images of the folder")
     parser.add_argument("--train-images", type=positive, default=320, help="images of the training part")
     parser.add_argument("--train-epochs", type=positive, default=3, help="epochs of the training part")
     return cli.run_command(parser, _command, argv)

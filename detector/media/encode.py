@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,8 @@ import numpy as np
 
 from detector.detections import Detections
 from detector.errors import OutputError
-from detector.media.frames import POLL_S, Frame
+from detector.media.backlog import Backlog
+from detector.media.frames import Frame
 from detector.media.growing import GrowingFile, Pieces
 from detector.media.images import Image
 from detector.media.sinks import Sink, annotated
@@ -31,7 +31,6 @@ __all__ = ["VIDEO_SUFFIXES", "VideoSink"]
 VIDEO_SUFFIXES = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """FFmpeg's container for each suffix that a video can be written with."""
 
-BEHIND = 8  # frames that may wait for the encoder
 ENCODER_THREADS = 2  # the cores are the network's
 TICKS = 90_000  # per second, at least: the usual clock of video
 SNAP_S = 0.0015  # Matroska rounds time stamps to milliseconds; this close to its beat, a frame is put back on it
@@ -92,35 +91,22 @@ class VideoSink(Sink):
         self._header = math.inf  # bytes before the first piece
         self._container: OutputContainer | None = None
         self._failed = self._ended = False
-        self._encoder = ThreadPoolExecutor(1, f"encode {path.name}")
-        self._waiting: deque[Future[None]] = deque()
+        self._encoder = Backlog(f"encode {path.name}")
 
     def write(self, frame: Frame, detections: Detections) -> None:
         """Draw a frame and hand it to the encoder; waits while the encoder is far behind."""
         if self._ended:
             raise ValueError(f"{self.path} is closed")
-        image, ticks = annotated(frame, detections), self._clock.ticks(frame)
-        self._waiting.append(self._encoder.submit(self._encode, image, ticks))
-        self._wait(BEHIND)
+        self._encoder.add(partial(self._encode, self._clock.ticks(frame)), annotated(frame, detections))
 
     def close(self) -> None:
         """Encode what is waiting and finish the file."""
         if self._ended:
             return
         self._ended = True
-        self._waiting.append(self._encoder.submit(self._finish))
-        try:
-            self._wait(0)
-        finally:
-            self._encoder.shutdown()
+        self._encoder.finish(self._finish)
 
-    def _wait(self, most: int) -> None:
-        """Wait until at most so many frames are waiting; raises what stopped the encoder, once."""
-        while self._waiting and (len(self._waiting) > most or self._waiting[0].done()):
-            if wait([self._waiting[0]], POLL_S).done:
-                self._waiting.popleft().result()
-
-    def _encode(self, image: Image, ticks: int) -> None:
+    def _encode(self, ticks: int, image: Image) -> None:
         import av
 
         if self._failed:

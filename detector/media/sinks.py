@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from detector.detections import Detections
 from detector.errors import OutputError
 from detector.files import make_folder, write_file
 from detector.media import images
+from detector.media.backlog import Backlog
 from detector.media.draw import draw
 from detector.media.frames import Change, Frame
 
@@ -97,14 +98,22 @@ class ImageSink(Sink):
     def __init__(self, folder: Path) -> None:
         make_folder(folder)
         self._folder = folder
+        self._encoder: Backlog | None = None
 
     def write(self, frame: Frame, detections: Detections) -> None:
-        """Write one image; it appears whole or not at all."""
-        name = self._folder / _image_name(frame)
-        write_file(name, images.encode(annotated(frame, detections), name.suffix), free=True)
+        """Write one image, behind the caller; it appears whole or not at all."""
+        self._encoder = self._encoder or Backlog(f"encode to {self._folder}")
+        self._encoder.add(partial(_save, self._folder / _image_name(frame)), annotated(frame, detections))
 
     def close(self) -> None:
-        """Do nothing: every image is complete when it is written."""
+        """Write what is waiting."""
+        if self._encoder:
+            encoder, self._encoder = self._encoder, None
+            encoder.finish()
+
+
+def _save(path: Path, image: images.Image) -> None:
+    write_file(path, images.encode(image, path.suffix), free=True)
 
 
 def _image_name(frame: Frame) -> str:

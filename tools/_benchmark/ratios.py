@@ -32,6 +32,7 @@ class Settings:
         rounds: calls of each side.
         threads: CPU threads of our side.
         seconds: length of the stream.
+        folder_images: images of the folder.
         train_images, train_epochs: size of the training.
     """
 
@@ -42,6 +43,7 @@ class Settings:
     rounds: int
     threads: int
     seconds: float
+    folder_images: int
     train_images: int
     train_epochs: int
 
