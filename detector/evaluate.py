@@ -111,7 +111,7 @@ def _check_outputs(args: argparse.Namespace) -> None:
     if args.calibrate:
         if args.engine == "two-step":
             raise ModelError("--calibrate: only the single-stage engine has a calibration: leave out --engine two-step")
-        require_extra("train", "onnx")
+        require_extra("export", "onnx")
     paths = [path for path in (args.curves, args.reliability, args.calibrate) if path]
     paths += [Path(args.json)] if args.json and args.json != "-" else []
     paths += [args.coco / "ground_truth.json", args.coco / "detections.json"] if args.coco else []

@@ -185,7 +185,7 @@ def calibrate(network: Path, out: Path, matches: Matches, *, replace: bool = Fal
 
 def _with_entries(network: Path, **changes: str | None) -> bytes:
     """The file with other entries in its metadata; None takes one out."""
-    require_extra("train", "onnx")
+    require_extra("export", "onnx")
     import onnx
 
     model = onnx.load(network)
