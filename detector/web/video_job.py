@@ -10,14 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from detector.detections import Detections
 from detector.errors import DetectorError, MissingExtraError, OutputError, SourceError
+from detector.media.blur import BlurSink, pixelate
 from detector.media.draw import draw
 from detector.media.encode import VideoSink
 from detector.media.frames import Frame
 from detector.media.images import Image
 from detector.media.records import CsvSink
+from detector.media.sinks import Sink
 from detector.media.video import VideoSource
 from detector.tracking import Tracker
 from detector.web.answers import percent, shrink
@@ -41,16 +44,29 @@ MAX_HEAD = 10_000_000
 """Bytes that a video may need to say what is in it: FFmpeg makes up to forty times as many of them."""
 
 PREVIEW_SIDE = 640
+
+Boxes = npt.NDArray[np.float32]
+Shown = tuple[Frame, Detections, Boxes]
+"""A frame, its faces, and whatever may be a face there."""
+
 OWN_COMPUTER = "cut it, or run it on your own computer: mask-detector run --source VIDEO --save out"
 
 
 @dataclass(frozen=True)
 class Wish:
-    """How a visitor wants their video looked at: the engine's name, the least confidence, the most overlap, 0 to 1."""
+    """How a visitor wants their video looked at.
+
+    Args:
+        engine: its name.
+        conf: the least confidence, 0 to 1.
+        overlap: the most overlap of two faces, 0 to 1.
+        hide: make faces unrecognisable in the copy.
+    """
 
     engine: str
     conf: float
     overlap: float
+    hide: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +113,7 @@ class VideoJob:
         self.problem = self.words = self.note = ""
         self.film: Path | None = None
         self.table: Path | None = None
-        self._shown: tuple[Frame, Detections] | None = None
+        self._shown: Shown | None = None
         self._bare_s = 0.0
         try:
             self._tracker: Tracker | None = Tracker()
@@ -129,8 +145,8 @@ class VideoJob:
         shown = self._shown
         if shown is None:
             return None
-        frame, found = _shrunk(*shown, PREVIEW_SIDE)
-        return draw(frame.image, found)
+        frame, found, boxes = _shrunk(*shown, PREVIEW_SIDE)
+        return draw(pixelate(frame.image, boxes) if self.wish.hide else frame.image, found)
 
     def _run(self, folder: Path) -> None:
         name, path = self.upload.name, _checked(self.upload)
@@ -143,8 +159,10 @@ class VideoJob:
             stem = Path(name).stem.encode()[:80].decode(errors="ignore") or "video"
             film, table = folder / f"{stem}-masks.mp4", folder / f"{stem}-masks.csv"
             with ExitStack() as stack:
-                video = stack.enter_context(VideoSink(film, source.fps, sound=source.sound))
                 rows = stack.enter_context(CsvSink(table))
+                video: Sink = stack.enter_context(VideoSink(film, source.fps, sound=source.sound))
+                if self.wish.hide:
+                    video = stack.enter_context(BlurSink([video]))
                 for frame in source:
                     if self.stop.is_set() or (frame.time or 0.0) > MAX_SECONDS + 1:
                         break
@@ -156,13 +174,17 @@ class VideoJob:
         if self.moments:
             self.film, self.table = film, table
 
-    def _look(self, frame: Frame, video: VideoSink, rows: CsvSink) -> None:
+    def _look(self, frame: Frame, video: Sink, rows: CsvSink) -> None:
         every = self.pool.detect(frame.image, self.wish.engine, patient=True).found
         found = filter_detections(every, self.wish.conf, self.wish.overlap)
+        boxes = every.xyxy
         if self._tracker:
             found = self._tracker.update(found, frame.time)
-        self._shown = shown = _shrunk(frame, found, COPY_SIDE)
-        video.write(*shown)
+            boxes = np.concatenate([boxes, self._tracker.coasting.xyxy])
+        self._shown = copy, marked, hidden = _shrunk(frame, found, boxes, COPY_SIDE)
+        if isinstance(video, BlurSink):
+            video.note(copy, hidden)
+        video.write(copy, marked)
         rows.write(frame, found)
         now = Moment(frame.time or 0.0, found.count("with_mask"), found.count("without_mask"))
         if self.moments and ((found.track_id > 0) & (found.class_id == 1)).any():
@@ -220,12 +242,13 @@ def _checked(upload: Upload) -> Path:
     return path
 
 
-def _shrunk(frame: Frame, found: Detections, side: int) -> tuple[Frame, Detections]:
-    """A frame and its faces, its longest side at most so many px."""
+def _shrunk(frame: Frame, found: Detections, boxes: Boxes, side: int) -> Shown:
+    """A frame, its faces and further boxes in it, its longest side at most so many px."""
     image, scale = shrink(frame.image, side)
     if scale == 1.0:
-        return frame, found
-    return replace(frame, image=image), replace(found, xyxy=found.xyxy * np.float32(scale))
+        return frame, found, boxes
+    size = np.float32(scale)
+    return replace(frame, image=image), replace(found, xyxy=found.xyxy * size), boxes * size
 
 
 def _count(number: int, thing: str) -> str:

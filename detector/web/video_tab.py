@@ -78,7 +78,7 @@ class VideoTab:
         """Begin with a video, instead of the one before.
 
         Args:
-            message: ``path`` of an upload and its ``name``, ``engine``, ``conf``, ``overlap``.
+            message: ``path`` of an upload and its ``name``, ``engine``, ``conf``, ``overlap``, ``hide``.
             session: who asks.
 
         Returns:
@@ -88,8 +88,10 @@ class VideoTab:
         upload = named_upload(asked, self.sessions.store, "video")
         if upload is None:
             return {"gone": True}
+        conf, overlap = number(asked.get("conf")), number(asked.get("overlap"))
+        wish = Wish(str(asked.get("engine", "")), conf, overlap, asked.get("hide") is True)
         try:
-            job = self._begin(session, upload, Wish(str(asked.get("engine", "")), *map(number, _sliders(asked))))
+            job = self._begin(session, upload, wish)
         except BusyError as error:
             return {"wait": str(error)}
         threading.Thread(target=self._work, args=(job, session), name="video", daemon=True).start()
@@ -171,10 +173,6 @@ class VideoTab:
                     self.sessions.hold(session, "result", None)
         finally:
             self._room.release()
-
-
-def _sliders(asked: dict[str, Any]) -> tuple[Any, Any]:
-    return asked.get("conf"), asked.get("overlap")
 
 
 def columns(moments: list[Moment]) -> list[tuple[int, int]]:

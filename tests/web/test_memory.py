@@ -40,7 +40,8 @@ def test_the_copy_of_a_large_video_is_scaled_and_its_boxes_with_it(
 ) -> None:
     whole = np.array([[0, 0, shape[1], shape[0]]], np.float32)
     found = Detections(whole, np.ones(1, np.float32), np.zeros(1, np.int64))
-    frame, faces = _shrunk(Frame(np.zeros((*shape, 3), np.uint8), 0, 0.0, "x"), found, COPY_SIDE)
+    frame, faces, boxes = _shrunk(Frame(np.zeros((*shape, 3), np.uint8), 0, 0.0, "x"), found, whole, COPY_SIDE)
     assert frame.image.shape[:2] == expected
     assert max(expected) <= COPY_SIDE
-    np.testing.assert_allclose(faces.xyxy[0], [0, 0, expected[1], expected[0]], atol=1)
+    for box in (*faces.xyxy, *boxes):
+        np.testing.assert_allclose(box, [0, 0, expected[1], expected[0]], atol=1)

@@ -165,7 +165,7 @@ def test_a_video_is_worked_through_and_plays_in_the_page(page: Any, clip: Path) 
     watch(page, clip)
     words = page.locator("#video .sentence")
     words.wait_for(timeout=60_000)
-    assert words.inner_text() == "2 people, all of them without a mask, in view for 1 s in all"
+    assert words.inner_text() == "1 person, without a mask, in view for 1 s in all"
     film = page.locator("#video .stage video")
     eventually(lambda: film.evaluate("video => video.readyState") >= 2)
     assert film.evaluate("video => [video.duration, video.videoWidth]") == [pytest.approx(2.0, abs=0.15), 640]

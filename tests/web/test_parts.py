@@ -21,13 +21,14 @@ from detector.errors import SourceError
 from detector.media import images
 from detector.media.encode import VideoSink
 from detector.media.frames import Frame
+from detector.media.sources import open_source
 from detector.web import engine_pool, uploads, video_tab, webcam_tab
 from detector.web.answers import sentence
 from detector.web.engine_pool import FLOOR, BusyError, EnginePool, filter_detections
 from detector.web.fields import Upload, read_picture
 from detector.web.sessions import Sessions
 from detector.web.uploads import Store
-from detector.web.video_job import Moment, _people
+from detector.web.video_job import Moment, VideoJob, Wish, _people
 from detector.web.video_tab import VideoTab, columns
 from detector.web.webcam_tab import WebcamTab
 from tests.media.test_sound import loud_video
@@ -262,6 +263,20 @@ def test_the_copy_of_a_video_keeps_its_sound(pool: EnginePool, tmp_path: Path) -
     copy = watch(VideoTab(pool, Sessions(Store(tmp_path / "uploads"))), loud_video(tmp_path / "door.mp4", "aac"))[1]
     with av.open(copy or "") as film:
         assert len(film.streams.audio) == 1
+
+
+def test_hidden_faces_are_neither_in_the_copy_nor_in_the_preview(pool: EnginePool, clip: Path, tmp_path: Path) -> None:
+    job = VideoJob(pool, Upload(clip.name, clip), Wish("One pass", 0.25, 0.6, hide=True))
+    previews: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        meanwhile(patch, pool, lambda: previews.append(job.preview()))
+        job.run(tmp_path)
+    assert (job.problem, job.words) == ("", "1 person, without a mask, in view for 1 s in all")
+    with open_source(job.film or "") as copy:
+        seen = [frame.image for frame in copy]
+    assert len(seen) == 20
+    assert previews[0] is None
+    assert all(len(filter_detections(pool.detect(image, "").found, 0.3, 0.6)) == 0 for image in (*seen, *previews[1:]))
 
 
 def test_one_video_too_many_is_told_to_wait(pool: EnginePool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
