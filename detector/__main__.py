@@ -18,6 +18,7 @@ COMMANDS = {
     "evaluate": "measure an engine on labelled images",
     "compare": "set the engines side by side on the same images",
     "demo": "show it as a web page, with a link for others",
+    "archive": "find the faces of millions of images, on one computer or a cluster",
     "convert": "LabelImg labels to a YOLO folder",
     "unconvert": "YOLO labels, or predictions, to LabelImg labels",
     "crop": "cut labelled faces into folders for the two-step classifier",

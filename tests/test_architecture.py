@@ -27,6 +27,7 @@ LAYERS = [  # each may import those above it, and its own part
     {"scoring"},
     {"evaluation"},
     {"labelling"},
+    {"archiving"},
     {"web"},
     {"training"},
     {"cli"},

@@ -31,6 +31,7 @@ PARTS = {
     "stream": "stream_delay.stream_delay",
     "soak": "stream_soak.stream_soak",
     "cameras": "stream_soak.several",
+    "archive": "archive_speed.archive",
     "page": "demo_load.page",
 }
 PACKAGES = ("numpy", "opencv-python", "onnxruntime", "ultralytics", "torch", "supervision")
@@ -53,6 +54,7 @@ parts: frame     time per 1280x720 frame against ultralytics predict, square and
        stream    delay of a local live stream
        soak      streams whose servers are killed every 20 s (--seconds 1800)
        cameras   four live streams at once
+       archive   an archive by Ray against a plain loop (--seconds 2000 for 20,000 images)
        page      the web demo before a crowd of programs, and its live view in a browser
 
 The two sides take turns in one run, so compare within a table, not between machines. Other programs that use the
