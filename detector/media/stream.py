@@ -67,6 +67,8 @@ class Stream(Connection):
         stream.thread_type = "SLICE"
         self._decoder = stream.codec_context
         self._decoder.options = {"flags": "low_delay", "max_pixels": str(MAX_FRAME_PIXELS)}
+        if self._decoder.name == "h264":  # GStreamer repeats the stream's head between the slices of one key frame:
+            self._decoder.options |= {"flags2": "+chunks"}  # what comes in parts is one picture, and out when it is whole
         if self._decoder.name == "mjpeg":  # else the missing half of a picture is grey
             self._decoder.options |= {"err_detect": "explode"}
         rate = stream.average_rate or stream.guessed_rate
