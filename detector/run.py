@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from detector import cli
+from detector._heap import return_memory
 from detector.cli.flags import add_engine_flags, add_flags, engine_from, seconds
 from detector.cli.reporter import Reporter, Summary
 from detector.cli.result_flags import add_result_flags, blurred, own_sinks, shared_sinks, window_from
@@ -162,6 +163,8 @@ def _command(args: argparse.Namespace) -> int:
             engine.conf = min(conf, WEAK)
         wanted = [*args.sources, *(args.source or [])] or ["0"]
         sources = [stack.enter_context(source) for source in open_sources(wanted, args.reconnect)]
+        if any(source.is_live for source in sources):
+            return_memory()  # of each reconnection a little would be left, in heaps with holes
         ahead = stack.enter_context(_ahead(args, engine))
         rests = [Rest() if (source.is_live if args.rest is None else args.rest) else None for source in sources]
         for source, rest in zip(sources, rests, strict=True):

@@ -67,8 +67,10 @@ class Stream(Connection):
         stream.thread_type = "SLICE"
         self._decoder = stream.codec_context
         self._decoder.options = {"flags": "low_delay", "max_pixels": str(MAX_FRAME_PIXELS)}
-        if self._decoder.name == "h264":  # GStreamer repeats the stream's head between the slices of one key frame:
-            self._decoder.options |= {"flags2": "+chunks"}  # what comes in parts is one picture, and out when it is whole
+        if self._decoder.name == "h264":
+            # GStreamer repeats the stream's head between the slices of a key frame, and FFmpeg's parser cuts there: the
+            # parts are one picture, which is handed out as soon as it is whole.
+            self._decoder.options |= {"flags2": "+chunks"}
         if self._decoder.name == "mjpeg":  # else the missing half of a picture is grey
             self._decoder.options |= {"err_detect": "explode"}
         rate = stream.average_rate or stream.guessed_rate

@@ -54,6 +54,18 @@ def test_a_camera_that_speaks_udp_only_is_heard() -> None:
         assert frame.image.shape == (64, 512, 3)
 
 
+def test_a_picture_that_comes_in_slices_is_handed_on_once_and_whole() -> None:
+    with camera("--slices", "2", "--height", "256") as (_, url), open_source(url, timeout_s=10) as source:
+        clocks = []
+        for frame in source:
+            assert frame.time is not None
+            assert np.abs(frame.image[20:].astype(int) - 130).max() < 15  # else the missing half is green
+            clocks.append(read_clock(frame.image, frame.time))
+            if len(clocks) == 20:
+                break
+    assert clocks == sorted(set(clocks))
+
+
 def test_the_picture_may_change_its_size_in_the_middle_of_a_stream() -> None:
     with camera("--resize", "10") as (_, url), open_source(url, timeout_s=10) as source:
         for frame in source:

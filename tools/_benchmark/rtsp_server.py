@@ -24,7 +24,9 @@ class Camera(GstRtspServer.RTSPMediaFactory):
     def __init__(self, args):
         super().__init__()
         self.args = args
-        encoder = f"x264enc tune=zerolatency speed-preset=ultrafast threads=1 key-int-max={args.fps} bitrate=500"
+        encoder = (
+            f"x264enc tune=zerolatency speed-preset=ultrafast threads={args.slices} key-int-max={args.fps} bitrate=500"
+        )
         self.set_launch(
             "( appsrc name=pictures is-live=true do-timestamp=true format=time"
             f" ! videoconvert ! video/x-raw,format=I420 ! {encoder} ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
@@ -59,6 +61,7 @@ def main():
     parser.add_argument("--height", type=int, default=64)
     parser.add_argument("--fps", type=int, default=5)
     parser.add_argument("--resize", type=int, default=0, help="after so many pictures they are twice as high")
+    parser.add_argument("--slices", type=int, default=1, help="parts of each picture")
     parser.add_argument("--udp", action="store_true", help="refuse TCP")
     args = parser.parse_args()
     Gst.init(None)
