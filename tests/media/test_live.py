@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import cv2
@@ -192,6 +192,25 @@ def test_a_connection_that_opens_but_brings_nothing_does_not_reset_the_limit() -
     assert len(made) <= 5
     assert made[0].closed
     assert all(connection.closed for connection in made[2:])
+
+
+@pytest.mark.parametrize("leap_s", [86400.0, -86400.0])
+def test_a_clock_that_is_set_neither_ends_nor_holds_up_a_stream_that_drops(
+    leap_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Numbers] = []
+
+    def connect() -> Connection:
+        made.append(Numbers(1))
+        if len(made) > 1:  # set while the stream is away
+            monkeypatch.setattr(time, "time", lambda: 1e9 + leap_s * len(made))
+        return made[-1]
+
+    with LiveSource("numbers", connect, reconnect_limit_s=5) as source:
+        started = time.monotonic()
+        assert [frame.time is not None for frame in islice(source, 3)] == [True] * 3
+        assert 0.9 < time.monotonic() - started < 4  # two pauses of half a second
+        assert source.losses >= 2
 
 
 def test_a_first_connection_without_a_picture_is_an_error_at_once() -> None:

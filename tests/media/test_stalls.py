@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from detector.errors import SourceError
@@ -156,6 +157,25 @@ def test_after_a_lost_packet_nothing_is_handed_on_before_the_next_key_frame(tmp_
         seen = pictures(url)
     assert {*range(11), *range(20, 39)} <= set(seen)
     assert not set(seen) & set(range(13, 20))
+
+
+def test_a_run_of_corrupt_packets_costs_the_pictures_up_to_the_next_key_frame_and_no_connection(tmp_path: Path) -> None:
+    head, frames = transport_stream(tmp_path)
+    noise = np.random.default_rng(0)
+    for index in range(13, 27):
+        frames[index] = noise.bytes(len(frames[index]))
+
+    def script(send: Callable[[bytes], None], wait: Callable[[float], None]) -> None:
+        send(head)
+        for frame in frames:
+            send(frame)
+            wait(0.02)
+
+    with playing(script, "video/mp2t") as url:
+        seen = pictures(url)
+    assert seen == sorted(set(seen))
+    assert {*range(11), *range(31, 39)} <= set(seen)
+    assert not set(seen) & set(range(13, 30))
 
 
 def test_after_a_stall_video_goes_on_with_a_key_frame(tmp_path: Path) -> None:

@@ -68,6 +68,39 @@ def test_a_key_or_the_close_button_ends_the_show(display: str, action: list[str]
         assert child.wait(timeout=10) == 0
 
 
+WALL = """
+import time
+import numpy as np
+from detector.detections import Detections
+from detector.media.frames import Frame
+from detector.media.wall import tiles
+from detector.media.window import WindowSink
+with WindowSink("mask test wall") as window:
+    shown, end = [], time.monotonic() + 15
+    window.show, show = lambda image: (shown.append(image.copy()), show(image)), window.show
+    left, right, below = tiles(window, ["a", "b", "c"])
+    while not right.closed and time.monotonic() < end:
+        for tile, (height, width), grey in ((left, (480, 640), 80), (right, (900, 300), 160)):
+            tile.write(Frame(np.full((height, width, 3), grey, np.uint8), 0, None, "x"), Detections.empty())
+        below.idle()
+        print(*(shown[-1][y, x, 0] for x, y in ((320, 200), (960, 200), (700, 200), (320, 600))), flush=True)
+        time.sleep(0.02)
+    print("closed" if below.closed else "timeout", flush=True)
+"""
+
+
+def test_several_sources_stand_side_by_side_in_one_window_and_a_key_closes_all(display: str) -> None:
+    environment = {**os.environ, "DISPLAY": display}
+    with subprocess.Popen(
+        [sys.executable, "-c", WALL], stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "80 160 0 0\n"  # beside a tall picture and where nothing came yet: black
+        find = ["xdotool", "search", "--sync", "--name", "mask test wall"]
+        subprocess.run([*find, "windowfocus", "key", "q"], env=environment, capture_output=True, check=False)
+        assert child.stdout.read().splitlines()[-1] == "closed"
+
+
 CLOSE = """
 import ctypes, sys
 x = ctypes.CDLL("libX11.so.6")
