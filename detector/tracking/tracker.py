@@ -24,7 +24,7 @@ __all__ = ["Event", "Tracker"]
 LOST_S = 3.0  # who is out of sight for longer has left
 REACH = 2.0  # widths of a face: how far from where it was last seen a hidden face is found again
 STEP_S = 1 / 30  # between two frames where the clock says nothing sensible
-CERTAIN = 0.5  # a face that is less sure continues a track, but starts none
+CERTAIN = 0.25  # a face that is less sure continues a track, but starts none: people are counted by their evidence
 LEAST_OVERLAP = 0.1  # of a face with where it is expected, both grown ...
 GROWN = 0.2  # ... by this share of their sides on each: small faces move by more than their width from frame to frame
 

@@ -11,8 +11,8 @@ __all__ = ["Person"]
 
 MEMORY_S = 3.0  # evidence of this age counts 1/e
 STEP_S = 0.2  # a look counts for the time since the one before, at most for this
-CHANGE = 0.8  # share of all evidence that the other class needs to change the word
-SETTLE_S = 0.4  # a verdict is spoken after so many seconds of full confidence ...
+CHANGE = 0.85  # share of all evidence that the other class needs to change the word
+SETTLE_S = 0.5  # a verdict is spoken after so many seconds of full confidence ...
 CLEAR = 0.65  # of which this share is for it,
 HURRY_S = 2.0  # or after so long in view
 

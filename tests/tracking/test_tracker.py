@@ -36,8 +36,8 @@ def test_each_person_keeps_a_number_while_both_walk_and_one_is_hidden() -> None:
 def test_a_face_that_flickers_keeps_its_verdict_and_one_that_takes_its_mask_off_changes_once() -> None:
     tracker = Tracker()
     words = []
-    for index in range(300):
-        is_bare = (index % 6 == 0) if index < 120 else (index % 6 != 0)
+    for index in range(360):
+        is_bare = (index % 9 == 0) if index < 120 else (index % 30 != 0)
         found = tracker.update(faces((50, 50, BARE if is_bare else MASK, 0.8)), index / 30)
         if found.track_id[0] > 0:
             words.append(found.names[0])
