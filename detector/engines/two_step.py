@@ -51,18 +51,19 @@ class TwoStep(Engine):
 
     def __call__(self, image: Image) -> Detections:
         """Find the faces in one BGR uint8 (H, W, 3) image, the surest first."""
-        return self._classify([image], [self.finder(image)])[0]
+        return self.classify([image], [self.finder(image)])[0]
 
     def batch(self, images: Sequence[Image]) -> list[Detections]:
         """Find the faces in several images."""
-        return self._classify(images, self.finder.batch(images))
+        return self.classify(images, self.finder.batch(images))
 
     def close(self) -> None:
         """Free the memory of both."""
         self.finder.close()
         self.classifier.close()
 
-    def _classify(self, images: Sequence[Image], found: Sequence[Faces]) -> list[Detections]:
+    def classify(self, images: Sequence[Image], found: Sequence[Faces]) -> list[Detections]:
+        """The second step alone: what the candidates ``found`` in each of several images are, the surest first."""
         crops = self._crops(images, found)
         probabilities = [np.zeros((0, len(CLASSES) + 1), np.float32)]
         while chunk := list(islice(crops, CROPS_AT_ONCE)):

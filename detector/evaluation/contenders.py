@@ -10,7 +10,9 @@ from detector.data.progress import Progress, silent
 from detector.data.sample import Sample
 from detector.detections import Detections
 from detector.engines import DEFAULT_CONF, Engine
+from detector.engines.two_step import TwoStep
 from detector.errors import AnnotationError, SourceError
+from detector.evaluation.sparing import SparingScorer
 from detector.media import images
 from detector.media.images import Image
 from detector.scoring import TAIL, Example
@@ -32,12 +34,14 @@ class Contender:
         shown: one class per face, as people are shown it, but down to a confidence of ``TAIL``: this is scored.
         usual: as people run it: this is timed.
         conf: the threshold of that, 0 to 1.
+        steps: the engine behind ``shown`` where it is of two steps, so that not every candidate has to be classified.
     """
 
     name: str
     shown: Detector
     usual: Detector
     conf: float = DEFAULT_CONF
+    steps: TwoStep | None = None
 
 
 @dataclass(frozen=True)
@@ -70,21 +74,30 @@ def open_contender(stack: ExitStack, name: str, load: Loader, *, conf: float | N
     """
     usual = stack.enter_context(load(conf=conf))
     shown = stack.enter_context(load(conf=min(usual.conf, TAIL)))
-    return Contender(name, shown, usual, usual.conf)
+    return Contender(name, shown, usual, usual.conf, shown if isinstance(shown, TwoStep) else None)
 
 
-def find(contenders: Sequence[Contender], labelled: Sequence[Sample], progress: Progress = silent) -> Findings:
+def find(
+    contenders: Sequence[Contender],
+    labelled: Sequence[Sample],
+    progress: Progress = silent,
+    *,
+    min_side: float | None = None,
+) -> Findings:
     """Run contenders over images, each of which is read once. One that cannot be read is left out for all.
 
     Args:
         contenders: the engines.
         labelled: the images.
         progress: wraps the loop.
+        min_side: the findings are for figures of faces from so many px on, and nothing else: false boxes that change
+            none of these may be missing. By default all are there.
 
     Raises:
         AnnotationError: no image can be read.
     """
     findings = Findings([], [[] for _ in contenders], [])
+    scorers = [_scorer(contender, min_side) for contender in contenders]
     for image in progress(labelled, "finding faces"):
         try:
             picture = images.read(image.path)
@@ -92,8 +105,19 @@ def find(contenders: Sequence[Contender], labelled: Sequence[Sample], progress: 
             findings.unreadable.append(str(error))
             continue
         findings.labelled.append(image)
-        for index, contender in enumerate(contenders):
-            findings.examples[index].append(Example(image.truth, contender.shown(picture), image.ignored))
+        for contender, scorer, examples in zip(contenders, scorers, findings.examples, strict=True):
+            if scorer:
+                scorer.look(picture, image)
+            else:
+                examples.append(Example(image.truth, contender.shown(picture), image.ignored))
     if not findings.labelled:
         raise AnnotationError(f"no image can be read; {findings.unreadable[0]}")
+    for scorer, examples in zip(scorers, findings.examples, strict=True):
+        examples += scorer.examples(progress) if scorer else []
     return findings
+
+
+def _scorer(contender: Contender, min_side: float | None) -> SparingScorer | None:
+    if min_side is None or contender.steps is None:
+        return None
+    return SparingScorer(contender.steps, contender.conf, min_side)

@@ -23,7 +23,7 @@ from detector.media import images
 from detector.media.images import Image
 from detector.scoring.examples import shorter_side
 
-__all__ = ["CANVAS", "COUNTS", "Timing", "canvas", "cut_faces", "machine", "time_engines"]
+__all__ = ["CANVAS", "COUNTS", "ROUNDS", "Timing", "canvas", "cut_faces", "machine", "time_engines"]
 
 CANVAS = (1280, 720)
 """(width, height) of the picture that all engines are timed on, px."""
@@ -31,13 +31,16 @@ CANVAS = (1280, 720)
 COUNTS = (1, 2, 4, 8, 16, 32)
 """Faces in it."""
 
+ROUNDS = 9
+"""Calls of each engine, of which the median counts."""
+
 GRID = (8, 4)
 CELL = (CANVAS[0] // GRID[0], CANVAS[1] // GRID[1])
 GREY = 114
 MIN_FACE = 40.0  # px: a smaller face would have to be blown up
 CONTEXT = 2.0  # a cell shows this many times a face's longer side
 WARM_UP = 2
-PAUSE_S = 0.1
+PAUSE_S = 0.01  # our own networks' threads rest at once; other people's may spin for so long
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def time_engines(
     cells: Sequence[Image],
     *,
     counts: Sequence[int] = COUNTS,
-    rounds: int = 15,
+    rounds: int = ROUNDS,
     progress: Progress = silent,
 ) -> list[Timing]:
     """Time engines on pictures with more and more faces.

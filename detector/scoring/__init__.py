@@ -7,7 +7,7 @@ name both, as other people's networks do.
 from detector.scoring.coco import ClassScore, export_coco, score
 from detector.scoring.confidences import Bin, calibrate, calibration_error, fit, recalibrated, reliability
 from detector.scoring.examples import FACE_SIZES, MIN_SIDE, SHOWN_IOU, TAIL, Example, one_class, shorter_side
-from detector.scoring.matching import SAME_FACE_IOU, Confusion, Matches, Words, best_threshold, count, match
+from detector.scoring.matching import SAME_FACE_IOU, Confusion, Matches, Words, balances, best_threshold, count, match
 
 __all__ = [
     "FACE_SIZES",
@@ -21,6 +21,7 @@ __all__ = [
     "Example",
     "Matches",
     "Words",
+    "balances",
     "best_threshold",
     "calibrate",
     "calibration_error",

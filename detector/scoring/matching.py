@@ -14,7 +14,7 @@ from detector.boxes import containment, overlap
 from detector.detections import CLASSES, Detections
 from detector.scoring.examples import MIN_SIDE, Example, shorter_side
 
-__all__ = ["SAME_FACE_IOU", "Confusion", "Matches", "Words", "best_threshold", "count", "match"]
+__all__ = ["SAME_FACE_IOU", "Confusion", "Matches", "Words", "balances", "best_threshold", "count", "match"]
 
 SAME_FACE_IOU = 0.5
 """A detection that overlaps a labelled face by this much is that face; so much of it in an ignored region, ignored."""
@@ -23,6 +23,7 @@ THRESHOLDS = tuple(step / 100 for step in range(1, 100))
 """Where the best threshold is looked for: numbers that a person types."""
 
 Floats = npt.NDArray[np.float32]
+Floats64 = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
@@ -179,9 +180,15 @@ def best_threshold(matches: Matches) -> float | None:
     """
     if not len(matches.truth):
         return None
-    balances = np.array([count(matches, threshold).words().balance for threshold in THRESHOLDS])
-    best = np.flatnonzero(balances == balances.max())
-    return THRESHOLDS[int(best[len(best) // 2])]
+    thresholds, balance = balances(matches)
+    best = np.flatnonzero(balance == balance.max())
+    return float(thresholds[best[len(best) // 2]])
+
+
+def balances(matches: Matches) -> tuple[Floats64, Ints]:
+    """Thresholds that a person types, (99,), and at each the right less wrong less false, (99,)."""
+    at = [count(matches, threshold).words().balance for threshold in THRESHOLDS]
+    return np.array(THRESHOLDS), np.array(at, np.int64)
 
 
 def _match(example: Example, min_side: float) -> Matches:
