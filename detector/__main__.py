@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = import_module(f"detector.{name}").main(rest[:-1])
         return code
     else:
-        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.66)
         meant = f"did you mean {near[0]}?" if near else "mask-detector --help lists them"
         print(f"error: {name}: no such command: {meant}", file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -17,16 +18,19 @@ from detector.data.progress import Progress, silent
 from detector.data.sample import Sample
 from detector.engines import load_engine
 from detector.errors import ModelError, require_extra
+from detector.evaluation import text
 from detector.evaluation.charts import LINES
 from detector.evaluation.comparison import Comparison, most_different, table
 from detector.evaluation.comparison_page import write_comparison
 from detector.evaluation.contenders import Contender, find, open_contender
 from detector.evaluation.figures import measure
-from detector.evaluation.timing import COUNTS, cut_faces, machine, time_engines
+from detector.evaluation.timing import COUNTS, ROUNDS, cut_faces, machine, time_engines
 from detector.files import refuse_existing, write_late
 from detector.scoring import MIN_SIDE
 
 __all__ = ["build_parser", "compare", "main", "run"]
+
+log = logging.getLogger(__name__)
 
 EXAMPLES = """\
   mask-detector compare                                                  on the sample in data/
@@ -46,7 +50,7 @@ def compare(
     *,
     min_side: float = MIN_SIDE,
     counts: Sequence[int] = COUNTS,
-    rounds: int = 15,
+    rounds: int = ROUNDS,
     progress: Progress = silent,
 ) -> Comparison:
     """Score and time engines on the same images, in one run.
@@ -63,7 +67,7 @@ def compare(
         AnnotationError: no image can be read.
         MissingExtraError: faster-coco-eval is not installed.
     """
-    findings = find(contenders, labelled, progress)
+    findings = find(contenders, labelled, progress, min_side=min_side)
     figures = [
         measure(contender.name, examples, conf=contender.conf, min_side=min_side)
         for contender, examples in zip(contenders, findings.examples, strict=True)
@@ -100,7 +104,7 @@ def build_parser(command: str = "compare", examples: str = EXAMPLES) -> argparse
     add_flags(output, "--out", metavar="FILE.html", help="write the report, one file that needs no other")
     output.add_argument("--markdown", type=Path, metavar="FILE.md", help="write the table to a file, not to stdout")
     add_flags(output, "--overwrite")
-    output.add_argument("--rounds", type=positive, default=15, help="calls of each engine for each time")
+    output.add_argument("--rounds", type=positive, default=ROUNDS, help="calls of each engine for each time")
     return parser
 
 
@@ -132,10 +136,12 @@ def run(args: argparse.Namespace, others: Opener = lambda _: []) -> int:
         write_late(args.markdown, f"{table(compared)}\n".encode(), replace=args.overwrite)
     else:
         print(table(compared))
+    if caveat := text.caveat(compared.labelled):
+        log.warning("note: %s", caveat)
     if args.out:
         report = write_comparison(compared, machine(args.threads), cli.progress_bar)
         write_late(args.out, report.encode(), replace=args.overwrite)
-    return say_what_is_missing(compared.unreadable)
+    return max(int(args.unreadable), say_what_is_missing(compared.unreadable))
 
 
 def _ours(args: argparse.Namespace, stack: ExitStack) -> list[Contender]:

@@ -12,6 +12,7 @@ from detector.cli.flags import add_flags
 from detector.cli.label_flags import add_label_flags, build_dataset, say_what_is_missing
 from detector.data.report import Report
 from detector.detections import CLASSES
+from detector.files import shell_line
 
 EXAMPLES = """\
   mask-detector convert
@@ -62,7 +63,8 @@ def _summary(report: Report, out: Path) -> str:
         lines.append(f"{split}: {', '.join(f'{counts[name]} {name}' for name in ('images', *CLASSES))}")
     lines += [f"warning: {warning}" for warning in report.warnings]
     notes = f"{len(report.dropped)} dropped, {len(report.mended)} mended, {len(report.suspicious)} to look at"
-    return "\n".join([*lines, f"{notes}: see {out / 'report.txt'}", f"train on {out / 'data.yaml'}"])
+    train = shell_line("mask-detector", "train", "--data", out / "data.yaml")
+    return "\n".join([*lines, f"{notes}: see {out / 'report.txt'}", f"next: {train}"])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,8 @@ The message is one line that names the file or flag and says what to do. Command
 
 from __future__ import annotations
 
+import re
+from importlib import metadata
 from importlib.util import find_spec
 
 __all__ = [
@@ -78,11 +80,19 @@ class MissingExtraError(DetectorError):
     """
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(
-            f"{package} is not installed: run pip install 'mask-detector[{extra}]' (from a clone: '.[{extra}]')"
-        )
+        wanted = _packages(extra) or f"-e '.[{extra}]'"
+        super().__init__(f"{package} is not installed: run pip install {wanted}")
         self.package = package
         self.extra = extra
+
+
+def _packages(extra: str) -> str:
+    """What the extra brings, as words for pip: no package index may have this distribution, which came as a file."""
+    try:
+        lines = [line.partition(";") for line in metadata.requires("mask-detector") or ()]
+    except metadata.PackageNotFoundError:  # a clone that was never installed
+        return ""
+    return " ".join(f"'{package.strip()}'" for package, _, marker in lines if re.search(rf"\b{extra}\b", marker))
 
 
 def require_extra(extra: str, *modules: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,6 +25,8 @@ from detector.files import make_folder, refuse_existing, write_late
 from detector.scoring import SAME_FACE_IOU, calibrate, export_coco
 
 __all__ = ["main"]
+
+log = logging.getLogger(__name__)
 
 EXAMPLES = """\
   mask-detector evaluate                                          on the sample in data/
@@ -74,12 +77,16 @@ def _command(args: argparse.Namespace) -> int:
     name = f"{args.engine} ({', '.join(parts)})" if parts else args.engine
     with ExitStack() as stack:
         contender = open_contender(stack, name, partial(engine_from, args), conf=args.conf)
-        findings = find([contender], load_scored_images(args), cli.progress_bar)
+        samples = load_scored_images(args)
+        # pycocotools' users may ask for more than our figures: they get every box.
+        findings = find([contender], samples, cli.progress_bar, min_side=None if args.coco else args.min_side)
     (examples,) = findings.examples
     measured = partial(measure, conf=contender.conf, min_side=args.min_side)
     figures, sets = measured(name, examples), by_set(measured, findings.labelled, examples)
     said = sys.stderr if args.json == "-" else sys.stdout
     print(text.describe(figures, sets), file=said)
+    if caveat := text.caveat(findings.labelled):
+        log.warning("note: %s", caveat)
     content = {"min_side": args.min_side, "same_face_iou": SAME_FACE_IOU, **figures.content()}
     if len(sets) > 1:
         content["sets"] = {one.name: one.content() for one in sets}
@@ -96,8 +103,9 @@ def _command(args: argparse.Namespace) -> int:
         print(calibrate(network, args.calibrate, figures.matches, replace=args.overwrite), file=said)
     if args.coco:
         make_folder(args.coco)
-        export_coco(args.coco, examples, findings.labelled, min_side=args.min_side, replace=args.overwrite)
-    return say_what_is_missing(findings.unreadable)
+        paths = export_coco(args.coco, examples, findings.labelled, min_side=args.min_side, replace=args.overwrite)
+        log.info("wrote %s and %s", *paths)
+    return max(int(args.unreadable), say_what_is_missing(findings.unreadable))
 
 
 def _check_outputs(args: argparse.Namespace) -> None:

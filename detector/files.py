@@ -106,6 +106,8 @@ def write_late(path: Path, data: bytes, *, replace: bool = False) -> None:
     make_folder(path.parent)
     if (done := write_file(path, data, replace=replace, free=True)) != path:
         log.warning("%s was made by another run meanwhile: this result is in %s", path, done)
+    else:
+        log.info("wrote %s", path)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from detector import cli
+from detector.cli import some
 from detector.cli.flags import add_flags, fraction
 from detector.cli.label_flags import label_folders
 from detector.data.loading import load_voc
@@ -142,7 +143,7 @@ def _command(args: argparse.Namespace) -> int:
     for line in report.warnings:
         print(f"warning: {line}", file=sys.stderr)
     if left_out:
-        print(f"{len(left_out)} pictures left out, such as {left_out[0]}", file=sys.stderr)
+        print(f"{some(len(left_out), 'picture')} left out, such as {left_out[0]}", file=sys.stderr)
     print(_summary(outcome, args))
     return cli.EXIT_PARTIAL if outcome.skipped else cli.EXIT_OK
 
@@ -225,13 +226,14 @@ def _bare(boxes: Sequence[Box], classes: Mapping[str, str]) -> list[int]:
 
 
 def _summary(outcome: _Outcome, args: argparse.Namespace) -> str:
-    lines = [f"{outcome.bare} bare faces in {outcome.pictures['seen']} pictures, {len(outcome.treated)} treated"]
+    bare, seen = some(outcome.bare, "bare face"), some(outcome.pictures["seen"], "picture")
+    lines = [f"{bare} in {seen}, {len(outcome.treated)} treated"]
     lines += [f"  left: {count} {reason}" for reason, count in outcome.untouched.most_common()]
     if args.dry_run:
         return "\n".join([*lines, "nothing was written (--dry-run)"])
     kinds = Counter((each["kind"], each["what"]) for each in outcome.treated)
     lines += [f"  {kind}: {what} {count}" for (kind, what), count in sorted(kinds.items())]
-    return "\n".join([*lines, f"{outcome.pictures['written']} pictures in {args.out}"])
+    return "\n".join([*lines, f"{some(outcome.pictures['written'], 'picture')} in {args.out}"])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detector import cli
+from detector.cli import some
 from detector.cli.flags import add_engine_flags, add_flags, engine_from, fraction
 from detector.data.yolo import CLASSES_TXT
 from detector.detections import CLASSES
@@ -24,7 +25,7 @@ from detector.media import images
 
 EXAMPLES = """\
   mask-detector prelabel --images photos --out labels --review review
-  labelImg review labels/classes.txt labels
+  mlabelImg review labels/classes.txt labels
       the images in LabelImg, least certain first; a box that the network is unsure of is "difficult"
   mask-detector prelabel --images photos --out labels --refresh --weights runs/mine/mask_detector.onnx
       a better network labels again what nobody has saved since
@@ -202,13 +203,13 @@ def _say(outcomes: Sequence[_Outcome], args: argparse.Namespace) -> None:
     unsure = sum(int(proposal.unsure.sum()) for proposal in proposals)
     counts = Counter(outcome.status for outcome in outcomes)
     would = "would be " if args.dry_run else ""
-    print(f"{counts[NEW]} images {would}{NEW} with {boxes} boxes, {unsure} of them unsure")
+    print(f"{some(counts[NEW], 'image')} {would}{NEW} with {some(boxes, 'box')}, {unsure} of them unsure")
     without = "a label file without boxes" if args.background else "no label file"
     print(f"{counts[NO_FACE]} without a face: {without}")
     print(f"{counts[EARLIER]} {EARLIER} and not saved since, {counts[LABELLED]} labelled, {counts[LEFT_OUT]} left out")
     if not args.dry_run:
         print(f"least certain first: {args.out / RECORD}")
-        print("next:", shell_line("labelImg", args.review or args.images, args.out / CLASSES_TXT, args.out))
+        print("next:", shell_line("mlabelImg", args.review or args.images, args.out / CLASSES_TXT, args.out))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def test_the_script_runs_from_the_repository_root(workspace: Workspace) -> None:
         "train: 1 images, 1 with_mask, 1 without_mask",
         "val: 1 images, 1 with_mask, 1 without_mask",
         f"0 dropped, 0 mended, 0 to look at: see {workspace.out / 'report.txt'}",
-        f"train on {workspace.out / 'data.yaml'}",
+        f"next: mask-detector train --data {workspace.out / 'data.yaml'}",
     ]
     assert done.stderr == ""
 

@@ -57,7 +57,7 @@ def test_without_gradio_the_extra_is_named() -> None:
     code = "import sys; sys.modules['gradio'] = None; import detector.demo as d; sys.exit(d.main([]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: gradio is not installed: run pip install 'mask-detector[demo]'")
+    assert done.stderr.startswith("error: gradio is not installed: run pip install 'gradio>=")
 
 
 @pytest.mark.parametrize(

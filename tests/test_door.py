@@ -53,7 +53,12 @@ def test_the_door_tells_its_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "remedy"), [("trian", "did you mean train?"), ("frobnicate", "mask-detector --help lists them")]
+    ("word", "remedy"),
+    [
+        ("trian", "did you mean train?"),
+        ("nonsens", "mask-detector --help lists them"),
+        ("frobnicate", "mask-detector --help lists them"),
+    ],
 )
 def test_an_unknown_command_is_one_line_and_exit_code_2(
     word: str, remedy: str, capsys: pytest.CaptureFixture[str]

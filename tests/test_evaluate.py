@@ -423,7 +423,7 @@ def test_without_a_package_of_the_extra_the_remedy_comes_first(
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith(f"error: {name} is not installed: run pip install 'mask-detector[score]'")
+    assert done.stderr.startswith(f"error: {name} is not installed: run pip install 'faster-coco-eval>=")
 
 
 @pytest.mark.parametrize(

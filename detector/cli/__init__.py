@@ -51,6 +51,11 @@ def progress_bar(items: Sequence[T], title: str) -> Iterable[T]:
     return tqdm(items, desc=title, disable=None, leave=False)
 
 
+def some(count: int, thing: str) -> str:
+    """``1 image``, ``2 images``, ``2 boxes``."""
+    return f"{count} {thing}{'' if count == 1 else 'es' if thing.endswith('x') else 's'}"
+
+
 def run_command(
     parser: argparse.ArgumentParser, command: Callable[[argparse.Namespace], int], argv: Sequence[str] | None
 ) -> int:

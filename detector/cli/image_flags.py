@@ -81,6 +81,8 @@ def load_images(args: argparse.Namespace, report: Report, *, faceless: bool = Fa
 def load_scored_images(args: argparse.Namespace) -> list[Sample]:
     """What :func:`load_images` gives to score engines on, also pictures that show nobody; what is wrong is logged.
 
+    ``args`` gets ``unreadable``: the exit code that images deserve which cannot be read, or none.
+
     Raises:
         AnnotationError, SourceError: as there.
         MissingExtraError: what scores them is not installed.
@@ -88,7 +90,7 @@ def load_scored_images(args: argparse.Namespace) -> list[Sample]:
     require_extra("score", "faster_coco_eval")  # now, not after minutes of finding faces
     report = Report()
     samples = load_images(args, report, faceless=True)
-    say_what_was_wrong(report)
+    args.unreadable = say_what_was_wrong(report)
     for name in CLASSES:
         sides = [shorter_side(sample.truth.xyxy)[sample.truth.class_id == CLASSES.index(name)] for sample in samples]
         if not any((side >= args.min_side).any() for side in sides):

@@ -13,7 +13,7 @@ from detector.cli.flags import add_flags, fraction
 from detector.data import dataset
 from detector.data.progress import Progress
 from detector.data.report import Report
-from detector.engines import default_weights
+from detector.defaults import sample_folder
 from detector.errors import AnnotationError
 
 __all__ = [
@@ -53,19 +53,16 @@ class LabelFolders:
 
 
 def label_folders(args: argparse.Namespace) -> LabelFolders:
-    """What ``--annotations`` and ``--images`` name, or the sample in ``data/`` of a clone.
+    """What ``--annotations`` and ``--images`` name, or the sample.
 
     Raises:
-        AnnotationError: only one of them was given, or neither, where there is no sample.
+        AnnotationError: only one of them was given.
     """
     if bool(args.annotations) != bool(args.images):
         raise AnnotationError("--annotations and --images belong together: give both, or none for the sample in data/")
     if args.annotations:
         return LabelFolders(args.annotations, args.images)
-    sample = default_weights().parents[1] / "data"
-    if not sample.is_dir():
-        raise AnnotationError("the sample in data/ comes with a clone only: give --annotations and --images")
-    return LabelFolders([sample / "annotations"], [sample / "images"])
+    return LabelFolders([sample_folder() / "annotations"], [sample_folder() / "images"])
 
 
 def add_label_flags(parser: argparse.ArgumentParser, changes: str = "augmentations", *, data: bool = True) -> None:

@@ -12,7 +12,7 @@ from detector.detections import CLASSES, Detections
 from detector.evaluation.charts import Chart, draw_chart
 from detector.evaluation.comparison import Comparison, Difference, table_rows
 from detector.evaluation.pages import write_page
-from detector.evaluation.text import number
+from detector.evaluation.text import caveat, number
 from detector.evaluation.timing import CANVAS
 from detector.media import images
 from detector.media.draw import draw
@@ -50,6 +50,7 @@ def write_comparison(comparison: Comparison, machine: str, progress: Progress = 
         "comparison.html",
         comparison=comparison,
         machine=machine,
+        caveat=caveat(comparison.labelled),
         rows=table_rows(comparison),
         time_chart=draw_chart(_time_chart(comparison)) if comparison.timings else "",
         recall_chart=draw_chart(_recall_chart(comparison)),

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from detector.data.sample import Sample
+from detector.defaults import sample_folder
 from detector.detections import CLASSES
 from detector.evaluation.figures import Figures
 from detector.scoring import Confusion, calibration_error
 
-__all__ = ["UNDEFINED", "WORDS", "aligned", "describe", "markdown", "number", "word_cells"]
+__all__ = ["UNDEFINED", "WORDS", "aligned", "caveat", "describe", "markdown", "number", "word_cells"]
+
+OF_THE_SAMPLE = "these are the sample's pictures, of three people with drawn masks: a score on them proves nothing"
 
 UNDEFINED = "–"
 """Stands where a figure would divide by zero: there is no such face."""
@@ -18,6 +22,11 @@ WORDS = ("right", "wrong", "missed", "wrong of found", "false/100")
 """Heads of the shares of the faces that got the right word, the wrong one and none, and false boxes per 100 images."""
 
 Row = Sequence[str]
+
+
+def caveat(labelled: Sequence[Sample]) -> str:
+    """What to say of figures on these images: where all are the sample's, that they prove nothing; else nothing."""
+    return OF_THE_SAMPLE if all(image.path.resolve().is_relative_to(sample_folder()) for image in labelled) else ""
 
 
 def number(value: float, decimals: int = 3) -> str:

@@ -11,4 +11,4 @@ def require_packages() -> None:
     Raises:
         MissingExtraError: the extra ``train`` is not installed.
     """
-    require_extra("train", "torch", "torchvision", "ultralytics", "onnx", "onnxslim")
+    require_extra("train", "torch", "torchvision", "ultralytics", "onnx", "onnxslim", "imagehash")
