@@ -24,6 +24,7 @@ from detector.engines import load_engine
 from detector.evaluation.comparison import Comparison, most_different, table, table_rows
 from detector.evaluation.comparison_page import write_comparison
 from detector.evaluation.contenders import Contender, Findings, open_contender
+from detector.evaluation.text import caveat
 from detector.evaluation.timing import CANVAS, canvas, cut_faces, time_engines
 from detector.media import images
 from detector.scoring import Example, Words
@@ -130,6 +131,12 @@ def test_names_are_words_in_the_report_never_markup(report: str) -> None:
     assert "<i>" not in report
     assert "&lt;i&gt;at 96 px &amp; less&lt;/i&gt;" in report
     assert "a machine of &lt;two&gt; cores" in report
+
+
+def test_a_report_on_the_sample_says_that_it_proves_nothing(report: str, tmp_path: Path) -> None:
+    assert "proves nothing" in report
+    folder = make_set(tmp_path / "set", (RED,))
+    assert caveat(load_voc([folder / "annotations"], [folder / "images"])) == ""
 
 
 def test_a_name_that_is_no_text_can_be_written_too(comparison: Comparison) -> None:

@@ -259,7 +259,7 @@ def test_pictures_without_people_need_no_labels_and_whatever_is_found_there_is_f
     shutil.rmtree(folder / "annotations")
     (folder / "images" / "broken.png").write_bytes(b"no picture")
     flags = ["--images", str(folder / "images"), *two_step(tmp_path), "--json", str(out)]
-    assert evaluate.main(flags) == 0
+    assert evaluate.main(flags) == 1
     content = figures(out)
     assert content["images"] == 4
     assert content["at_chosen_threshold"]["all"]["false_per_100_images"] == 75
@@ -330,7 +330,8 @@ def test_a_class_without_faces_is_one_clear_line_and_a_dash(tmp_path: Path, caps
     assert evaluate.main([*flags_of(folder), *two_step(tmp_path), "--json", str(out)]) == 0
     said = capsys.readouterr()
     assert said.err.splitlines() == [
-        "warning: no face of 10 px or more is labelled without_mask: its recall is not defined (–)"
+        "warning: no face of 10 px or more is labelled without_mask: its recall is not defined (–)",
+        f"wrote {out}",
     ]
     assert re.search(r"^without_mask\s+0\s+–\s+–$", said.out, re.MULTILINE)
     assert figures(out)["average_precision"]["without_mask"]["ap50"] is None

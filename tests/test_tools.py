@@ -31,6 +31,14 @@ def test_each_tool_has_help(name: str) -> None:
     assert "examples:" in done.stdout
 
 
+def test_the_benchmarks_help_needs_nothing_that_measures() -> None:
+    code = "import sys; sys.modules['psutil'] = None; sys.path.insert(0, 'tools'); import benchmark as b; sys.exit(b.main())"
+    done = subprocess.run([sys.executable, "-c", code, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, "parts: frame" in done.stdout) == (0, True), done.stderr
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "psutil is not installed: run pip install" in done.stderr
+
+
 def test_the_benchmarks_clock_survives_a_jpeg() -> None:
     frame = images.read(SAMPLE / "collins_bare.jpg")
     for moment in (time.time(), 1_900_000_000.123, 1_763_000_000.0):

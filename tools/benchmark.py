@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-import psutil
-
 from _benchmark.ratios import ROOT, Settings
 from detector import cli
 from detector.cli.flags import add_flags, positive
 from detector.cores import available_cores
 from detector.engines import default_weights
+from detector.errors import require_extra
 from detector.evaluation.timing import machine
 
 PARTS = {
@@ -87,6 +86,9 @@ def _part(name: str) -> str:
 
 
 def _command(args: argparse.Namespace) -> int:
+    require_extra("test", "psutil")
+    import psutil  # here: --help does without it
+
     values = {name: getattr(args, name) for name in Settings.__dataclass_fields__}
     settings = Settings(**{**values, "threads": args.threads or available_cores()})
     os.environ.setdefault("YOLO_OFFLINE", "true")

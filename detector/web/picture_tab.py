@@ -18,6 +18,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
+from detector.defaults import sample_folder
 from detector.detections import Detections
 from detector.errors import DetectorError
 from detector.evaluation.pages import write_page
@@ -55,7 +56,7 @@ ROWS = 50
 AT_ONCE, WAITING = 2, 6
 """Pictures that are in memory at the same time, and that may wait for that; a further one is asked for again."""
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "images"
+EXAMPLES = sample_folder() / "images"
 EXAMPLE_NAMES = {
     "video_call_six.jpg": "six people in a video call",
     "pair_one_mask.jpg": "two people, one with a mask",

@@ -160,7 +160,7 @@ def test_a_dry_run_counts_and_writes_nothing(one: Path, tmp_path: Path, capsys: 
     assert masks.main(flags(one, tmp_path / "out", "--dry-run", *report)) == 0
     assert snapshot(tmp_path) == before
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "1 bare faces in 1 pictures, 1 treated"
+    assert printed[0] == "1 bare face in 1 picture, 1 treated"
     assert printed[-1] == "nothing was written (--dry-run)"
 
 

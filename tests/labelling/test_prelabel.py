@@ -168,7 +168,7 @@ def test_a_file_that_labelimg_saved_is_a_persons_from_then_on(
     assert voc.read(photos.labels / "a.xml").verified
     capsys.readouterr()
     assert photos.run("--refresh", "--weights", photos.network(UNSURE)) == 0
-    assert "1 images pre-labelled with 1 boxes, 1 of them unsure" in capsys.readouterr().out
+    assert "1 image pre-labelled with 1 box, 1 of them unsure" in capsys.readouterr().out
     assert (photos.labels / "a.xml").read_bytes() == saved
     assert photos.boxes("b.xml") == (voc.Box("without_mask", 38, 38, 58, 57, difficult=True),)
     assert photos.unseen() == ["b.jpg"]
@@ -269,7 +269,8 @@ def test_what_labelimg_could_not_show_or_nobody_can_read_is_left_out_and_the_res
     (photos.images / "sideways.png").write_bytes(sideways)
     assert photos.run("--weights", photos.network(FACE), "--report", photos.root / "found.json") == 1
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 8
+    assert len(lines) == 9
+    assert f"wrote {photos.root / 'found.json'}" in lines
     for said in (
         "sideways.png: LabelImg does not turn it",
         "old.jp2: LabelImg does not list .jp2",

@@ -12,8 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.005
 PAUSE_S = 0.1
@@ -98,6 +96,8 @@ def run_process(command: Sequence[str | Path], cwd: Path) -> tuple[float, float]
     Raises:
         RuntimeError: it failed; with the end of what it said.
     """
+    import psutil  # here: --help does without it
+
     environment = {**os.environ, "YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false"}
     peak, words = 0, list(map(str, command))
     with tempfile.TemporaryFile() as said:
