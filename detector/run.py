@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING
 
 from detector import cli
 from detector._heap import return_memory
-from detector.cli.flags import add_engine_flags, add_flags, engine_from, seconds
+from detector.cli.flags import add_engine_flags, add_flags, engine_from, positive, seconds
 from detector.cli.reporter import Reporter, Summary
-from detector.cli.result_flags import add_result_flags, blurred, own_sinks, shared_sinks, window_from
+from detector.cli.result_flags import (
+    add_result_flags,
+    blurred,
+    own_sinks,
+    refuse_sources,
+    shared_sinks,
+    window_from,
+)
 from detector.cores import available_cores
-from detector.detections import Detections
+from detector.detections import CLASSES, Detections
 from detector.errors import SourceError
 from detector.media.blur import WEAK
 from detector.media.frames import Frame, Source, StillSource
@@ -40,6 +47,7 @@ EXAMPLES = """\
   mask-detector run photos/ --save out      annotated copies of a folder's images
   mask-detector run door.mp4 --save out --csv faces.csv
   mask-detector run 0 --events door.jsonl --snapshots people     who comes, with and without a mask
+  mask-detector run inbox/ --watch --only without_mask --crops faces     each image that is put there, as it comes
   mask-detector run rtsp://camera/stream --json - | your-program
   mask-detector run --source rtsp://front/1 --source rtsp://back/1 --csv faces.csv     both, in one window
 """
@@ -53,15 +61,15 @@ class Channel:
         source: an open source, or any frames.
         look: finds the faces of a frame; each channel has its own, for it remembers the frames before.
         sinks: entered already; several channels may share one.
-
-    Attributes:
         summary: what was done so far.
+        every: only each so-many-th frame is looked at, the first of all.
     """
 
     source: Iterable[Frame]
     look: Callable[[Frame], Detections]
     sinks: Sequence[Sink] = ()
     summary: Summary = field(default_factory=Summary)
+    every: int = 1
 
     def work(self, frame: Frame) -> Detections:
         """Find the faces of one frame and hand them to every sink."""
@@ -125,6 +133,8 @@ def run_channels(channels: Sequence[Channel], on_frame: Callable[[int, Frame, De
                 sink.idle()
         else:
             index, frame = turn
+            if frame.index % channels[index].every:
+                continue
             detections = channels[index].work(frame)
             channels[index].summary.add(detections, time.perf_counter() - started)
             if on_frame:
@@ -150,6 +160,10 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long a camera or stream that drops is tried again (inf: for ever)",
     )
+    parser.add_argument("--every", type=positive, default=1, metavar="N", help="look at every Nth frame or image only")
+    parser.add_argument(
+        "--watch", action="store_true", help="of folders: go on with each image that is put there, until Ctrl-C"
+    )
     add_engine_flags(parser)
     add_result_flags(parser)
     return parser
@@ -162,14 +176,16 @@ def _command(args: argparse.Namespace) -> int:
         if args.blur:
             engine.conf = min(conf, WEAK)
         wanted = [*args.sources, *(args.source or [])] or ["0"]
-        sources = [stack.enter_context(source) for source in open_sources(wanted, args.reconnect)]
+        sources = [stack.enter_context(source) for source in open_sources(wanted, args.reconnect, args.watch)]
+        refuse_sources(args, sources)
         if any(source.is_live for source in sources):
             return_memory()  # of each reconnection a little would be left, in heaps with holes
         ahead = stack.enter_context(_ahead(args, engine))
         rests = [Rest() if (source.is_live if args.rest is None else args.rest) else None for source in sources]
         for source, rest in zip(sources, rests, strict=True):
             if not rest:
-                ahead.follow(source)
+                ahead.follow(source, args.every)
+            _thin(source, args.every)
         trackers = [_tracker(args, source) for source in sources]
         summaries = [Summary(people=tracker.counts if tracker else None) for tracker in trackers]
         taken = "-" in (args.json, args.csv, args.events)
@@ -186,8 +202,9 @@ def _command(args: argparse.Namespace) -> int:
             pictures = [stack.enter_context(sink) for sink in own_sinks(args, source)]
             live = [tile] if tile else []
             blur = stack.enter_context(blurred(source, pictures, live)) if args.blur else None
-            look = Look(ahead, conf, tracker=tracker, rest=rest, on_rest=summary.rest, blur=blur)
-            channels.append(Channel(source, look, [*tables, *([blur] if blur else [*pictures, *live])], summary))
+            look = _only(args.only, Look(ahead, conf, tracker=tracker, rest=rest, on_rest=summary.rest, blur=blur))
+            sinks = [*tables, *([blur] if blur else [*pictures, *live])]
+            channels.append(Channel(source, look, sinks, summary, args.every))
         run_channels(channels, reporter)
         if window and all(isinstance(source, StillSource) for source in sources):
             window.wait()
@@ -205,6 +222,22 @@ def _ahead(args: argparse.Namespace, engine: Engine) -> Ahead:
         return single
 
     return Ahead(engine, another if on_processor(args.device) else None, args.threads or available_cores())
+
+
+def _only(name: str | None, look: Callable[[Frame], Detections]) -> Callable[[Frame], Detections]:
+    """The faces of this class alone, if one is named; the tracker has seen all."""
+
+    def filtered(frame: Frame) -> Detections:
+        found = look(frame)
+        return found[found.class_id == CLASSES.index(name)] if name else found
+
+    return filtered
+
+
+def _thin(source: Source, every: int) -> None:
+    """What is said of a source of which only each so-many-th frame is used."""
+    source.length = source.length and -(-source.length // every)
+    source.fps = source.fps and source.fps / every
 
 
 def _tracker(args: argparse.Namespace, source: Source) -> Tracker | None:

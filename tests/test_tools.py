@@ -32,7 +32,8 @@ def test_each_tool_has_help(name: str) -> None:
 
 
 def test_the_benchmarks_help_needs_nothing_that_measures() -> None:
-    code = "import sys; sys.modules['psutil'] = None; sys.path.insert(0, 'tools'); import benchmark as b; sys.exit(b.main())"
+    hidden = "import sys; sys.modules['psutil'] = None; sys.path.insert(0, 'tools'); "
+    code = f"{hidden}import benchmark; sys.exit(benchmark.main())"
     done = subprocess.run([sys.executable, "-c", code, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, "parts: frame" in done.stdout) == (0, True), done.stderr
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

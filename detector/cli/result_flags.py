@@ -10,18 +10,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from detector.cli.flags import add_flags
+from detector.detections import CLASSES
 from detector.errors import OutputError
 from detector.media.blur import BlurSink
 from detector.media.encode import VideoSink
 from detector.media.frames import Source, StillSource
 from detector.media.records import CsvSink, JsonLinesSink
-from detector.media.sinks import ImageSink, Sink
+from detector.media.sinks import CropSink, ImageSink, Sink
 from detector.media.window import WindowSink
 from detector.tracking import Tracker
 from detector.tracking.events import EventSink
 from detector.tracking.snapshots import SnapshotSink
 
-__all__ = ["add_result_flags", "blurred", "own_sinks", "shared_sinks", "window_from"]
+__all__ = ["add_result_flags", "blurred", "own_sinks", "refuse_sources", "shared_sinks", "window_from"]
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,12 @@ def add_result_flags(parser: argparse.ArgumentParser) -> None:
     add_flags(group, "--save")
     add_flags(group, "--json", help="write JSON Lines, one object per frame (- for stdout)")
     add_flags(group, "--csv")
+    group.add_argument("--crops", type=Path, metavar="FOLDER", help="write each face here, in a folder of its class")
+    group.add_argument(
+        "--only",
+        choices=CLASSES,
+        help="draw, write and count only faces of this class; images without one are not saved",
+    )
     add_flags(group, "--track")
     group.add_argument(
         "--events",
@@ -77,16 +84,30 @@ def shared_sinks(args: argparse.Namespace, trackers: Mapping[str, Tracker]) -> I
         yield EventSink(args.events, trackers)
 
 
+def refuse_sources(args: argparse.Namespace, sources: Sequence[Source]) -> None:
+    """Keep results apart from what is read: the next run would take them for images.
+
+    Raises:
+        OutputError: a flag names a folder that images are read from.
+    """
+    for flag in ("save", "crops", "snapshots"):
+        folder = getattr(args, flag)
+        for source in sources if folder else ():
+            if isinstance(source, StillSource) and source.reads_from(folder):
+                raise OutputError(f"--{flag} {folder}: {source.name} is read from there: choose another folder")
+
+
 def own_sinks(args: argparse.Namespace, source: Source) -> Iterator[Sink]:
-    """The annotated copies and the snapshots of one source."""
+    """The annotated copies, the crops and the snapshots of one source."""
     if args.save and isinstance(source, StillSource):
-        log.info("saving to %s", args.save)
-        yield ImageSink(args.save)
+        yield ImageSink(args.save, empty=not args.only)
     elif args.save:
         path = args.save / f"{_stem(source)}.mp4"
         video = VideoSink(path, source.fps, sound=getattr(source, "sound", None), free=True)
         log.info("saving to %s%s", video.path, ", without sound" if source.is_live or "://" in source.name else "")
         yield video
+    if args.crops:
+        yield CropSink(args.crops)
     if args.snapshots:
         yield SnapshotSink(args.snapshots, _stem(source))
 
@@ -106,7 +127,7 @@ def _stem(source: Source) -> str:
 
 def window_from(args: argparse.Namespace, sources: Sequence[Source]) -> WindowSink | None:
     """A window where one is wanted and possible; a run without a screen goes on without it."""
-    unattended = any((args.save, args.json, args.csv, args.events, args.snapshots)) or all(
+    unattended = any((args.save, args.json, args.csv, args.crops, args.events, args.snapshots)) or all(
         isinstance(source, StillSource) for source in sources
     )
     if not (args.show if args.show is not None else not unattended):

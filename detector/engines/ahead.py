@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -49,12 +50,12 @@ class Ahead(Closing):
         self._begun: dict[int, tuple[weakref.ref[Image], Future[Detections]]] = {}
         self._pool = ThreadPoolExecutor(threads, "look-ahead")
 
-    def follow(self, source: Source) -> None:
-        """Look at the frames of this source as they are read; a live one reads none ahead."""
+    def follow(self, source: Source, every: int = 1) -> None:
+        """Look at the frames of this source, or at each so-many-th, as they are read; a live one reads none ahead."""
         length = source.length or SHORTEST
         if length > 1:
             trial = TRIAL_AT if source.length else SHORTEST // 2
-            source.look_ahead(partial(self._begin, trial if length >= SHORTEST else -1), self._threads + 2)
+            source.look_ahead(partial(self._begin, trial if length >= SHORTEST else math.inf, every), self._threads + 2)
 
     def __call__(self, image: Image) -> Detections:
         """The faces in one BGR uint8 (H, W, 3) image; waits until it was looked at.
@@ -75,9 +76,11 @@ class Ahead(Closing):
         for engine in self._single:
             engine.close()
 
-    def _begin(self, trial: int, frame: Frame) -> None:
+    def _begin(self, trial: float, every: int, frame: Frame) -> None:
+        if frame.index % every:
+            return
         look = self._look
-        if frame.index == trial and self._another:
+        if frame.index >= trial and self._another:
             look = partial(self._try, self._another)
             self._another = None
         key, image = id(frame.image), frame.image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
@@ -223,7 +224,14 @@ class StillSource(Source):
         name: what the user called the whole.
         pictures: (name, function that decodes it) of each image.
         tolerant: pass over what cannot be read, log it and keep it in ``failures``; otherwise it is raised.
+
+    Attributes:
+        folders: where its files lie, links and what they lead to.
+        tree: the folder from which on all folders are searched, if so.
     """
+
+    folders: frozenset[Path] = frozenset()
+    tree: Path | None = None
 
     def __init__(
         self, name: str, pictures: Sequence[tuple[str, Callable[[], images.Image]]], *, tolerant: bool
@@ -234,9 +242,20 @@ class StillSource(Source):
         self._frames = ReadAhead(self._decode(), STILLS_AHEAD, lambda frame: frame.image.nbytes, lambda: self.wake())
 
     @classmethod
-    def of_files(cls, name: str, paths: Sequence[Path], *, tolerant: bool) -> StillSource:
-        """The image files ``paths``."""
-        return cls(name, [(str(path), partial(images.read, path)) for path in paths], tolerant=tolerant)
+    def of_files(cls, name: str, paths: Sequence[Path], *, tolerant: bool, tree: Path | None = None) -> StillSource:
+        """The image files ``paths``, which were found by a search of ``tree`` if that is given."""
+        source = cls(name, [(str(path), partial(images.read, path)) for path in paths], tolerant=tolerant)
+        source.folders = frozenset(place.parent for path in paths for place in (path, path.resolve()))
+        source.tree = tree
+        return source
+
+    def reads_from(self, folder: Path) -> bool:
+        """Whether an image that is written into this folder would lie among those that are read."""
+        place = Path(os.path.realpath(folder))  # not resolve(): "..", too, of a folder that is not there yet
+        above = [parent for parent in (place, *place.parents) if parent.exists()]
+        if self.tree and any(parent.samefile(self.tree) for parent in above):
+            return True
+        return place.exists() and any(own.exists() and place.samefile(own) for own in self.folders)
 
     @classmethod
     def of_bytes(cls, name: str, data: bytes) -> StillSource:

@@ -12,6 +12,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from detector.detections import Detections
 from detector.errors import OutputError
 from detector.files import make_folder, write_file
@@ -20,11 +23,13 @@ from detector.media.backlog import Backlog
 from detector.media.draw import draw
 from detector.media.frames import Change, Frame
 
-__all__ = ["ImageSink", "Sink", "annotated"]
+__all__ = ["CropSink", "ImageSink", "Sink", "annotated", "cut_out"]
 
 log = logging.getLogger(__name__)
 
 WRITABLE = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff"})
+
+CROP_MARGIN = 0.25  # of the face's sides, shown around it
 
 AnySink = TypeVar("AnySink", bound="Sink")
 
@@ -82,11 +87,10 @@ def annotated(frame: Frame, detections: Detections) -> images.Image:
     return draw(frame.image, detections)
 
 
-class ImageSink(Sink):
-    """Writes annotated images into a folder, each under the name of the file it comes from.
+class _FolderSink(Sink):
+    """Writes images into a folder, and says at the end how many.
 
-    A still image keeps its name and format (PNG where its format cannot be written well); a frame of a video or stream
-    is ``<name>_<index>.jpg``. A name that is taken, by another input or by an older file, gets ``-2``, ``-3`` ...
+    A name that is taken, by another input or by an older file, gets ``-2``, ``-3`` ...
 
     Args:
         folder: made if it is missing.
@@ -97,23 +101,70 @@ class ImageSink(Sink):
 
     def __init__(self, folder: Path) -> None:
         make_folder(folder)
-        self._folder = folder
+        self._folder, self._written = folder, 0
         self._encoder: Backlog | None = None
 
-    def write(self, frame: Frame, detections: Detections) -> None:
-        """Write one image, behind the caller; it appears whole or not at all."""
-        self._encoder = self._encoder or Backlog(f"encode to {self._folder}")
-        self._encoder.add(partial(_save, self._folder / _image_name(frame)), annotated(frame, detections))
-
     def close(self) -> None:
-        """Write what is waiting."""
+        """Write what is waiting, and say how much there is."""
         if self._encoder:
             encoder, self._encoder = self._encoder, None
             encoder.finish()
+            log.info("wrote %d image%s into %s", self._written, "s" * (self._written > 1), self._folder)
+
+    def _write(self, name: Path, image: images.Image) -> None:
+        """Write one image, behind the caller; it appears whole or not at all."""
+        self._encoder = self._encoder or Backlog(f"encode to {self._folder}")
+        self._encoder.add(partial(_save, self._folder / name), image)
+        self._written += 1
+
+
+class ImageSink(_FolderSink):
+    """Writes annotated images into a folder, each under the name of the file it comes from.
+
+    A still image keeps its name and format (PNG where its format cannot be written well); a frame of a video or stream
+    is ``<name>_<index>.jpg``.
+
+    Args:
+        folder: made if it is missing.
+        empty: whether images without a face are written too.
+
+    Raises:
+        OutputError: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, *, empty: bool = True) -> None:
+        super().__init__(folder)
+        self._empty = empty
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        """Write one image, if it is to be."""
+        if self._empty or len(detections):
+            self._write(Path(_image_name(frame)), annotated(frame, detections))
+
+
+class CropSink(_FolderSink):
+    """Writes each face, with a little of what is around it, as ``<class>/<name>_<number>.<suffix>`` into a folder."""
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        """Write the faces of one frame, counted from 1 as they come."""
+        whole = Path(_image_name(frame))
+        for number, (box, name) in enumerate(zip(detections.xyxy, detections.names, strict=True), 1):
+            crop = cut_out(frame.image, box, CROP_MARGIN)
+            self._write(Path(name, f"{whole.stem}_{number}{whole.suffix}"), crop)
 
 
 def _save(path: Path, image: images.Image) -> None:
+    make_folder(path.parent)
     write_file(path, images.encode(image, path.suffix), free=True)
+
+
+def cut_out(image: images.Image, box: npt.NDArray[np.float32], margin: float) -> images.Image:
+    """A copy of what is in a box (4,), grown by a share of its sides, as far as it lies in the image."""
+    height, width = image.shape[:2]
+    grown = (box[2:] - box[:2]) * margin
+    left, top = np.floor(np.clip(box[:2] - grown, 0, [width - 1, height - 1])).astype(int).tolist()
+    right, bottom = np.ceil(np.clip(box[2:] + grown, [left + 1, top + 1], [width, height])).astype(int).tolist()
+    return image[top:bottom, left:right].copy()
 
 
 def _image_name(frame: Frame) -> str:

@@ -14,6 +14,7 @@ from detector.errors import SourceError
 from detector.media.addresses import looks_like_an_address, without_password
 from detector.media.frames import Source, StillSource
 from detector.media.images import IMAGE_SUFFIXES, STRANGE_SUFFIXES, header_of, left_below, list_images
+from detector.media.watching import WatchedFolder
 
 __all__ = ["open_source", "open_sources"]
 
@@ -60,15 +61,23 @@ def open_source(spec: str | Path | int, *, reconnect_limit_s: float = 60.0, time
     raise SourceError(f"{shown or repr(text)}: no such file or folder{near}: check the name")
 
 
-def open_sources(specs: Sequence[str], reconnect_limit_s: float = 60.0) -> Iterator[Source]:
+def open_sources(specs: Sequence[str], reconnect_limit_s: float = 60.0, watch: bool = False) -> Iterator[Source]:
     """Open several at once, each as :func:`open_source` does; images named one by one are one source together.
 
+    With ``watch`` all are folders, which go on with each image that is put there.
+
     Raises:
-        SourceError: one cannot be opened, or is named twice.
+        SourceError: one cannot be opened, is no folder to watch, or is named twice.
     """
     for spec in specs:
         if specs.count(spec) > 1:
             raise SourceError(f"{without_password(spec)}: named twice: name each source once")
+    if watch:
+        for spec in specs:
+            if not Path(spec).is_dir():
+                raise SourceError(f"{without_password(spec)}: no folder: --watch waits for images in a folder")
+            yield WatchedFolder(Path(spec))
+        return
     pictures = [path for path in map(Path, specs) if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
     together = {str(path) for path in pictures} if len(pictures) > 1 else set()
     if together:
@@ -117,7 +126,9 @@ def _open_pattern(pattern: str, name: str, reconnect_limit_s: float) -> Source:
     matches = [path for path in map(Path, sorted(glob.glob(pattern, recursive=True))) if path.is_file()]  # noqa: PTH207 - Path.glob takes no absolute pattern
     paths = [path for path in matches if path.suffix.lower() in IMAGE_SUFFIXES | STRANGE_SUFFIXES]
     if paths:
-        return StillSource.of_files(name, paths, tolerant=True)
+        deep = re.split(r"[*?[]", pattern, maxsplit=1)[0] if "**" in pattern else None
+        tree = None if deep is None else Path(deep) if deep.endswith(("/", "\\")) else Path(deep).parent
+        return StillSource.of_files(name, paths, tolerant=True, tree=tree)
     if len(matches) == 1:
         return _open_file(matches[0], reconnect_limit_s)
     found = f"matches {len(matches)} files, but no image" if matches else "matches no file"

@@ -13,7 +13,7 @@ from detector.files import make_folder, write_file
 from detector.media import images
 from detector.media.frames import Frame
 from detector.media.images import Image
-from detector.media.sinks import Sink
+from detector.media.sinks import Sink, cut_out
 from detector.tracking.tracker import LOST_S
 
 __all__ = ["SnapshotSink"]
@@ -59,7 +59,9 @@ class SnapshotSink(Sink):
             number, class_id = int(detections.track_id[row]), int(detections.class_id[row])
             best, score = self._best.get(number), _score(frame.image, detections.xyxy[row])
             if best is None or best.class_id != class_id or score > best.score:
-                best = self._best[number] = _Best(_cut(frame.image, detections.xyxy[row], MARGIN), score, class_id, now)
+                best = self._best[number] = _Best(
+                    cut_out(frame.image, detections.xyxy[row], MARGIN), score, class_id, now
+                )
             best.seen_s = now
         for number, best in list(self._best.items()):
             if now - best.seen_s > LOST_S + 1:  # the tracker has let go of this number
@@ -76,18 +78,9 @@ class SnapshotSink(Sink):
         write_file(path, images.encode(best.image, path.suffix, QUALITY), free=True)
 
 
-def _cut(image: Image, box: np.ndarray, margin: float) -> Image:
-    """A copy of the box, grown by a share of its sides, as far as it lies in the image."""
-    height, width = image.shape[:2]
-    grown = (box[2:] - box[:2]) * margin
-    left, top = np.floor(np.clip(box[:2] - grown, 0, [width - 1, height - 1])).astype(int).tolist()
-    right, bottom = np.ceil(np.clip(box[2:] + grown, [left + 1, top + 1], [width, height])).astype(int).tolist()
-    return image[top:bottom, left:right].copy()
-
-
 def _score(image: Image, box: np.ndarray) -> float:
     """How well a face can be seen: its shorter side in pixels, times how much of its contrast is in fine detail."""
-    grey = cv2.cvtColor(_cut(image, box, 0.0), cv2.COLOR_BGR2GRAY)
+    grey = cv2.cvtColor(cut_out(image, box, 0.0), cv2.COLOR_BGR2GRAY)
     probe = cv2.resize(grey, (PROBE_PX, PROBE_PX), interpolation=cv2.INTER_AREA).astype(np.float32)
     detail = cv2.Laplacian(probe, cv2.CV_32F).std() / (probe.std() + 1)
     return float(min(grey.shape) * detail)
