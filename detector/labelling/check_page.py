@@ -130,7 +130,7 @@ def _item(one: Disagreement) -> dict[str, object]:
     faces = {"label": one.label, "found": one.found}
     words = {kind: WORDS[face.name] for kind, face in faces.items() if face}
     if one.found:
-        words["found"] += f" ({one.found.confidence:.2f})"
+        words["found"] += f" ({100 * one.found.confidence:.0f} %)"
     return {
         "kind": one.kind,
         "title": one.image.title,

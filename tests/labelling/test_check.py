@@ -181,7 +181,7 @@ def test_the_page_needs_nothing_else_and_its_button_saves_the_same_rows(planted:
     assert saved.encode() == (planted.out / "corrections.csv").read_bytes()
     for words in ("Face left out", "No face in the box", "Other class", "Box beside the face"):
         assert words in page
-    assert "Labelled with a mask. The network sees it without a mask (0." in page
+    assert re.search(r"Labelled with a mask\. The network sees it without a mask \(\d\d %\)", page)
 
 
 def test_the_same_labels_give_the_same_bytes(planted: Planted, tmp_path: Path) -> None:
