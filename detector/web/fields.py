@@ -174,10 +174,10 @@ def number(value: object) -> float:
     return min(1.0, max(0.0, float(value))) if isinstance(value, int | float) else 0.0
 
 
-def script(name: str) -> str:
-    """The script of a tab, after what all share."""
+def script(*names: str) -> str:
+    """The script of a tab, in parts, after what all share."""
     folder = Path(__file__).parent
-    return "".join((folder / f"{each}.js").read_text(encoding="utf-8") for each in ("common", name))
+    return "".join((folder / f"{each}.js").read_text(encoding="utf-8") for each in ("common", *names))
 
 
 def control_content(engines: list[str], conf: float) -> dict[str, Any]:

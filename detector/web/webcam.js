@@ -11,7 +11,13 @@ const LOST = { lost: true };
 let viewing = null;
 
 button.addEventListener("click", () => (viewing ? stop(viewing, "Stopped.") : start()));
-conf.addEventListener("input", () => (box.querySelector("output").textContent = Math.round(100 * conf.value) + " %"));
+remember("webcam", [...box.querySelectorAll("[name]")]);
+conf.addEventListener("input", showConf);
+showConf();
+
+function showConf() {
+  box.querySelector("output").textContent = percent(conf.value);
+}
 
 async function start() {
   if (!navigator.mediaDevices) {
@@ -62,7 +68,7 @@ async function look(mine) {
   const jpeg = capture(mine.video);
   const picture = await createImageBitmap(captured);
   const message = { viewer: mine.id, jpeg, conf: Number(conf.value), engine: part("engine").value };
-  const answer = await ask(mine, { ...message, cover: part("cover").checked });
+  const answer = await reach(mine, { ...message, cover: part("cover").checked });
   if (mine.over || isAway()) return;
   if (answer.over) return stop(mine, answer.over);
   if (answer.wait) {
@@ -81,7 +87,7 @@ async function look(mine) {
   tell(answer.words, `${fps.toFixed(0)} pictures a second${people}`, "live");
 }
 
-async function ask(mine, message) {
+async function reach(mine, message) {
   // Gradio's server functions answer undefined when the server or the network is gone, or never.
   for (let refused = 0; refused < 6 && !mine.over && !isAway(); ) {
     const sent = server.live(message).then((answer) => answer ?? LOST, () => LOST);
@@ -102,9 +108,8 @@ async function ask(mine, message) {
 }
 
 async function isThere() {
-  const { root, api_prefix } = window.gradio_config;
   try {
-    return (await fetch(`${root}${api_prefix}/app_id`, { signal: AbortSignal.timeout(LATE_MS), cache: "no-store" })).ok;
+    return (await fetch(`${root}/gradio_api/app_id`, { signal: AbortSignal.timeout(LATE_MS), cache: "no-store" })).ok;
   } catch {
     return false;
   }
@@ -155,8 +160,4 @@ function cameraProblem(error) {
   if (error.name === "NotFoundError") return "There is no camera: connect one, or use the Picture tab.";
   if (error.name === "NotReadableError") return "Another program uses the camera: close it there.";
   return `The camera cannot be used (${error.message}).`;
-}
-
-function pause(ms) {
-  return new Promise((done) => setTimeout(done, ms));
 }

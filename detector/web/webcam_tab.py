@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -28,7 +27,7 @@ from detector.media.draw import INK, WORDS
 from detector.tracking import Tracker
 from detector.web.answers import hex_colour, sentence
 from detector.web.engine_pool import FLOOR, BusyError, EnginePool, filter_detections
-from detector.web.fields import HIGHEST
+from detector.web.fields import HIGHEST, script
 from detector.web.hosts import household, is_local
 from detector.web.sessions import OWNER
 
@@ -52,8 +51,6 @@ OVERLAP = 0.6
 
 FOLLOWED = 40
 """In a picture of more faces nobody is followed: what that costs grows faster than their number."""
-
-SCRIPTS = ("webcam.js", "webcam_view.js")
 
 BROKEN = "The camera's picture did not arrive whole: press Start again"
 
@@ -100,8 +97,7 @@ class WebcamTab:
         ]
         ends = {"lowest": FLOOR, "highest": HIGHEST, "conf": conf}
         view = write_page("web/webcam.html", settings=json.dumps({"classes": classes}), engines=self.pool.names, **ends)
-        script = "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in SCRIPTS)
-        gr.HTML(view, js_on_load=script, server_functions=[live], elem_id="live")
+        gr.HTML(view, js_on_load=script("webcam", "webcam_view"), server_functions=[live], elem_id="live")
 
     def live(self, message: object, address: str = "127.0.0.1", visitor: str = "") -> dict[str, Any]:
         """One picture of one viewer.

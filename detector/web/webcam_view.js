@@ -93,7 +93,7 @@ function mark(pen, [left, top, right, bottom], confidence, { colour, ink, word }
     pen.strokeStyle = style;
     pen.stroke(path);
   }
-  const text = `${word} ${Math.round(100 * confidence)} %`;
+  const text = `${word} ${percent(confidence)}`;
   pen.font = `600 ${15 * scale}px system-ui, sans-serif`;
   const [wide, high] = [pen.measureText(text).width + 10 * scale, 22 * scale];
   const x = Math.max(0, Math.min(left - scale, canvas.width - wide));
