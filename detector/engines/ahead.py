@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
+import statistics
 import time
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
+from itertools import chain, pairwise
 from queue import SimpleQueue
 
 from detector.detections import Detections
@@ -25,7 +27,6 @@ log = logging.getLogger(__name__)
 SHORTEST = 200  # frames: loading further engines and the trial take as long as 20 of them
 TRIAL_AT = 16  # the first frames come before it: a program's start is no time to measure
 TRIAL_CALLS = 3  # of each engine
-GAIN = 1.05  # several engines take more memory: they have to be faster by this
 
 
 class Ahead(Closing):
@@ -103,7 +104,7 @@ class Ahead(Closing):
             with suppress(DetectorError), ThreadPoolExecutor(self._threads, "load") as loading:
                 self._single = list(loading.map(lambda _: another(), range(self._threads)))
                 apart = _seconds(self._single, image) / self._threads
-                if apart * GAIN < together:
+                if apart < together:
                     chosen = self._single
                 log.debug("a frame takes %.1f ms in one engine, %.1f in several", 1e3 * together, 1e3 * apart)
             return found
@@ -113,14 +114,15 @@ class Ahead(Closing):
 
 
 def _seconds(engines: Sequence[Engine], image: Image) -> float:
-    """What a call takes while all of these engines are called at once."""
+    """What a call takes while all of these engines are called at once: the median, for one call may be disturbed."""
 
-    def work(engine: Engine) -> float:
+    def work(engine: Engine) -> list[float]:
         engine(image)  # takes the memory that it will need
-        started = time.perf_counter()
+        times = [time.perf_counter()]
         for _ in range(TRIAL_CALLS):
             engine(image)
-        return (time.perf_counter() - started) / TRIAL_CALLS
+            times.append(time.perf_counter())
+        return [after - before for before, after in pairwise(times)]
 
     with ThreadPoolExecutor(len(engines), "trial") as pool:
-        return max(pool.map(work, engines))
+        return statistics.median(chain.from_iterable(pool.map(work, engines)))
