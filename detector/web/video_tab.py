@@ -94,7 +94,7 @@ class VideoTab:
             job = self._begin(session, upload, wish)
         except BusyError as error:
             return {"wait": str(error)}
-        threading.Thread(target=self._work, args=(job, session), name="video", daemon=True).start()
+        threading.Thread(target=self._work_for_page, args=(job, session), name="video", daemon=True).start()
         return {"started": True}
 
     def progress(self, message: object, session: Session) -> dict[str, Any]:
@@ -161,6 +161,11 @@ class VideoTab:
         session.stop, session.job = job.stop, job
         self.sessions.hold(session, "video", upload.path)
         return job
+
+    def _work_for_page(self, job: VideoJob, session: Session) -> None:
+        self._work(job, session)
+        if not session.open:  # its connection was lost: nobody would notice that it is closed
+            self.sessions.hold(session, "video", None)
 
     def _work(self, job: VideoJob, session: Session) -> None:
         try:
