@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from _benchmark.ratios import ROOT, Settings
+from compare_peers import add_peer_flag
 from detector import cli
 from detector.cli.flags import add_flags, positive
 from detector.cores import available_cores
@@ -24,6 +25,7 @@ PARTS = {
     "video": "throughput.video",
     "folder": "throughput.folder",
     "parity": "engine_speed.parity",
+    "curve": "curve.curve",
     "labels": "conversion_speed.convert",
     "track": "steady_verdicts.steady_verdicts",
     "train": "training_speed.epochs",
@@ -34,7 +36,7 @@ PARTS = {
     "page": "demo_load.page",
 }
 PACKAGES = ("numpy", "opencv-python", "onnxruntime", "ultralytics", "torch", "supervision")
-NEED_DATA = ("parity", "labels", "track", "train")
+NEED_DATA = ("parity", "curve", "labels", "track", "train")
 
 EXAMPLES = """\
   python tools/benchmark.py                              all that needs no data beyond the clone
@@ -47,6 +49,7 @@ parts: frame     time per 1280x720 frame against ultralytics predict, square and
        video     a video from end to end against the network alone
        folder    a folder of images against a loop of ultralytics predict
        parity    the same boxes as ultralytics predict (--data)
+       curve     accuracy against time of nano, pico and others (--data, --peer, --plots)
        labels    conversion against supervision (--data)
        track     changes of verdict, people counted and cost of --track on filmed photographs (--data)
        train     an epoch on the CPU against yolo train, and the accuracy (--data)
@@ -76,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder-images", type=positive, default=3000, help="images of the folder")
     parser.add_argument("--train-images", type=positive, default=320, help="images of the training part")
     parser.add_argument("--train-epochs", type=positive, default=3, help="epochs of the training part")
+    add_peer_flag(parser, action="append", default=[])
+    parser.add_argument("--plots", type=Path, metavar="FOLDER", help="write curve.svg and curve.json here")
     return cli.run_command(parser, _command, argv)
 
 

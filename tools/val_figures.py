@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -59,7 +60,7 @@ def _table(sets: Sequence[Figures]) -> str:
 
 def _command(args: argparse.Namespace) -> int:
     logging.getLogger("detector").setLevel(logging.WARNING)
-    labelled = _load(args)
+    labelled = load_sets(args.data, args.part, args.sets)
     with contextlib.ExitStack() as stack:
         if args.peer:
             kind, path = args.peer
@@ -70,20 +71,26 @@ def _command(args: argparse.Namespace) -> int:
     (examples,) = findings.examples
     measured = partial(measure, conf=contender.conf)
     sets = by_set(measured, findings.labelled, examples)
-    mean = np.nanmean([c.ap50 for one in sets if one.name in args.headline for c in one.scores] or [np.nan])
+    mean = mean_precision([one for one in sets if one.name in args.headline])
     print(f"{_table(sets)}\n\n{describe(measured('all sets', examples), sets)}\n")
     print(f"mean AP50 of {', '.join(args.headline)}: {mean:.4f}")
     return cli.EXIT_OK
 
 
-def _load(args: argparse.Namespace) -> list[Sample]:
-    folders = sorted(p for p in args.data.iterdir() if (p / "images").is_dir() and p.name in (args.sets or [p.name]))
-    unlabelled = args.data / "unlabelled.csv"
+def mean_precision(sets: Sequence[Figures]) -> float:
+    """The mean AP50 over sets and classes; not a number where there is none."""
+    return float(np.nanmean([score.ap50 for one in sets for score in one.scores] or [np.nan]))
+
+
+def load_sets(data: Path, part: str, names: Sequence[str] | None = None) -> list[Sample]:
+    """The labelled images of one part of ``split.csv``, of some sets or all; see the examples of this script."""
+    folders = sorted(p for p in data.iterdir() if (p / "images").is_dir() and p.name in (names or [p.name]))
+    unlabelled = data / "unlabelled.csv"
     return load_voc(
         [folder / "annotations" for folder in folders],
         [folder / "images" for folder in folders],
-        split=args.data / "split.csv",
-        part=args.part,
+        split=data / "split.csv",
+        part=part,
         regions=Regions(unlabelled if unlabelled.is_file() else None),
     )
 

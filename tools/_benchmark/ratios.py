@@ -32,6 +32,8 @@ class Settings:
         seconds: length of the stream.
         folder_images: images of the folder.
         train_images, train_epochs: size of the training.
+        peer: other people's networks, kind and file each.
+        plots: folder for the curve's files; None: they are not written.
     """
 
     weights: Path
@@ -44,6 +46,8 @@ class Settings:
     folder_images: int
     train_images: int
     train_epochs: int
+    peer: list[tuple[str, Path]]
+    plots: Path | None
 
     @property
     def sets(self) -> list[Path]:
