@@ -6,12 +6,17 @@ import json
 import shutil
 import threading
 import time
+from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import pytest
 
 from detector import run as command
+from detector.detections import Detections
 from detector.media import images
+from detector.media.encode import VideoSink
+from detector.media.frames import Frame
 from detector.media.sources import open_source, open_sources
 from detector.media.watching import WatchedFolder
 
@@ -99,6 +104,29 @@ def test_only_one_class_is_drawn_cut_out_and_counted(
     height, width = images.read(crops / "with_mask" / f"{Path(PAIR).stem}_1.jpg").shape[:2]
     assert right - left < width < 2 * (right - left)
     assert bottom - top < height < 2 * (bottom - top)
+
+
+def test_crops_are_as_unrecognisable_as_all_else_with_blur(photos: Path, tmp_path: Path) -> None:
+    detail = {}
+    for flags in ([], ["--blur"]):
+        crops = tmp_path / f"crops{len(flags)}"
+        assert command.main([str(photos / PAIR), "--crops", str(crops), *flags]) == 0
+        pictures = [images.read(path) for path in sorted(crops.rglob("*.jpg"))]
+        assert len(pictures) == 2
+        detail[len(flags)] = [cv2.Laplacian(picture, cv2.CV_32F).std() for picture in pictures]
+    assert all(blurred < plain / 2 for plain, blurred in zip(detail[0], detail[1], strict=True))
+
+
+def test_of_a_video_every_nth_frame_is_kept_at_its_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    video, out = tmp_path / "door.mp4", tmp_path / "out"
+    picture = cv2.resize(images.read(SAMPLE / PAIR), (320, 160))
+    with VideoSink(video, Fraction(12)) as sink:
+        for index in range(24):
+            sink.write(Frame(picture, index, index / 12, "door"), Detections.empty())
+    assert command.main([str(video), "--every", "3", "--save", str(out)]) == 0
+    assert "8 frames in" in capsys.readouterr().out
+    with open_source(out / "door.mp4") as copy:
+        assert [frame.time for frame in copy] == pytest.approx([index / 4 for index in range(8)])
 
 
 def test_every_nth_image_is_looked_at(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
