@@ -40,7 +40,7 @@ NEED_DATA = ("parity", "curve", "labels", "track", "train")
 
 EXAMPLES = """\
   python tools/benchmark.py                              all that needs no data beyond the clone
-  python tools/benchmark.py --data ../shared/data        all of it (about 20 minutes)
+  python tools/benchmark.py --data ../shared/data        all of it
   python tools/benchmark.py frame overhead --rounds 200
 
 parts: frame     time per 1280x720 frame against ultralytics predict, square and dynamic ONNX

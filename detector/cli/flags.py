@@ -92,7 +92,7 @@ _FLAGS: dict[str, dict[str, Any]] = {
     },
     "--imgsz": {"type": positive, "help": "longest side in the network, px (default: as trained)"},
     "--device": {"default": "auto", "help": "auto, cpu, cuda, cuda:1, directml, coreml or openvino"},
-    "--threads": {"type": positive, "help": "CPU X"},
+    "--threads": {"type": positive, "help": "the network's CPU threads (default: the cores that it may use)"},
     # labels
     "--annotations": {
         "names": ("--annotations", "-a"),
