@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from detector import cli
 from detector._heap import return_memory
+from detector.cli.channels import Channel, run, run_channels
 from detector.cli.flags import add_engine_flags, add_flags, engine_from, positive, seconds
 from detector.cli.reporter import Reporter, Summary
 from detector.cli.result_flags import (
@@ -27,11 +26,9 @@ from detector.detections import CLASSES, Detections
 from detector.errors import SourceError
 from detector.media.blur import WEAK
 from detector.media.frames import Frame, Source, StillSource
-from detector.media.images import Image
 from detector.media.rest import Rest
 from detector.media.sinks import Sink
 from detector.media.sources import open_sources
-from detector.media.turns import in_turns
 from detector.media.wall import tiles
 from detector.tracking import Tracker
 from detector.tracking.look import Look
@@ -51,96 +48,6 @@ EXAMPLES = """\
   mask-detector run rtsp://camera/stream --json - | your-program
   mask-detector run --source rtsp://front/1 --source rtsp://back/1 --csv faces.csv     both, in one window
 """
-
-
-@dataclass
-class Channel:
-    """A source, what looks at its frames, and where its results go.
-
-    Args:
-        source: an open source, or any frames.
-        look: finds the faces of a frame; each channel has its own, for it remembers the frames before.
-        sinks: entered already; several channels may share one.
-        summary: what was done so far.
-        every: only each so-many-th frame is looked at, the first of all.
-    """
-
-    source: Iterable[Frame]
-    look: Callable[[Frame], Detections]
-    sinks: Sequence[Sink] = ()
-    summary: Summary = field(default_factory=Summary)
-    every: int = 1
-
-    def work(self, frame: Frame) -> Detections:
-        """Find the faces of one frame and hand them to every sink."""
-        detections = self.look(frame)
-        for sink in self.sinks:
-            sink.write(frame, detections)
-        return detections
-
-    def tell_changes(self) -> None:
-        """Tell every sink that the source was lost, or is back."""
-        while isinstance(self.source, Source) and self.source.changes:
-            change = self.source.changes.popleft()
-            for sink in self.sinks:
-                sink.source_changed(self.source.name, change)
-
-
-def run(
-    frames: Iterable[Frame],
-    engine: Callable[[Image], Detections],
-    sinks: Sequence[Sink] = (),
-    on_frame: Callable[[Frame, Detections, Summary], None] | None = None,
-) -> Summary:
-    """Find the faces of every frame and hand them to every sink, until the frames or a window's viewer end it.
-
-    Args:
-        frames: an open source, or any frames.
-        engine: a loaded engine, or anything else that turns an image into detections.
-        sinks: where results go, already entered.
-        on_frame: called after each frame with the counts so far.
-
-    Returns:
-        The counts of the whole run.
-
-    Raises:
-        SourceError: the source broke off.
-        OutputError: a result cannot be written.
-    """
-    channel = Channel(frames, lambda frame: engine(frame.image), sinks)
-    run_channels([channel], on_frame and (lambda _, frame, detections: on_frame(frame, detections, channel.summary)))
-    return channel.summary
-
-
-def run_channels(channels: Sequence[Channel], on_frame: Callable[[int, Frame, Detections], None] | None = None) -> None:
-    """Work through several channels in turns, until all their frames or a window's viewer end it.
-
-    Args:
-        channels: their summaries grow meanwhile.
-        on_frame: called after each frame with the channel's place among them.
-
-    Raises:
-        SourceError: the only source broke off; one of several is logged and left out.
-        OutputError: a result cannot be written.
-    """
-    started = time.perf_counter()
-    sinks = {id(sink): sink for channel in channels for sink in channel.sinks}.values()
-    for turn in in_turns([channel.source for channel in channels]):
-        for channel in channels:
-            channel.tell_changes()
-        if turn is None:
-            for sink in sinks:
-                sink.idle()
-        else:
-            index, frame = turn
-            if frame.index % channels[index].every:
-                continue
-            detections = channels[index].work(frame)
-            channels[index].summary.add(detections, time.perf_counter() - started)
-            if on_frame:
-                on_frame(index, frame, detections)
-        if any(sink.closed for sink in sinks):
-            break
 
 
 def main(argv: Sequence[str] | None = None) -> int:
