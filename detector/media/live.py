@@ -133,15 +133,18 @@ class LiveSource(Source):
             while not self._stopped.is_set():
                 try:
                     picture = connection.read()
-                except SourceError as error:  # noqa: PERF203 - every read may be the one that breaks
+                except SourceError as error:
                     if not self._received:
                         raise
-                    connection.close()
-                    connection = self._reconnect(error)
-                    if connection is None:
-                        return
+                    why = str(error)
                 else:
                     self._publish(picture)
+                    continue
+                # Only the words go on: an error that the next one refers to keeps the lost connection in memory.
+                connection.close()
+                connection = self._reconnect(why)
+                if connection is None:
+                    return
         except Exception as error:  # noqa: BLE001, RUF100 - raised by the thread that iterates
             with self._changed:
                 self._error = error
@@ -163,7 +166,7 @@ class LiveSource(Source):
             self._changed.notify_all()
         self.wake()
 
-    def _reconnect(self, error: SourceError) -> Connection | None:
+    def _reconnect(self, why: str) -> Connection | None:
         """Connect again; None when the source was closed meanwhile. A connection counts when it brings a picture."""
         if self._lost_at is None:
             self._lost_at = time.monotonic()
@@ -173,17 +176,17 @@ class LiveSource(Source):
         while True:
             left = self._lost_at + self._limit_s - time.monotonic()
             if left <= 0:
-                raise SourceError(f"{error} (lost, and not back within {self._limit_s:g} s)") from error
+                raise SourceError(f"{why} (lost, and not back within {self._limit_s:g} s)")
             pause = min(PAUSES_S[min(self._attempts, len(PAUSES_S) - 1)], left)
             self._attempts += 1
             if self._attempts <= len(PAUSES_S) or self._attempts % QUIET_ATTEMPTS == 0:
-                log.warning("%s; connecting again in %.1f s, attempt %d", error, pause, self._attempts)
+                log.warning("%s; connecting again in %.1f s, attempt %d", why, pause, self._attempts)
             if self._stopped.wait(pause):
                 return None
             try:
                 return self._connect()
             except SourceError as refused:
-                error = refused
+                why = str(refused)
 
 
 class Camera(Connection):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from itertools import islice, pairwise
 from pathlib import Path
+from weakref import WeakSet
 
 import cv2
 import numpy as np
@@ -192,6 +194,27 @@ def test_a_connection_that_opens_but_brings_nothing_does_not_reset_the_limit() -
     assert len(made) <= 5
     assert made[0].closed
     assert all(connection.closed for connection in made[2:])
+
+
+def test_a_lost_connection_is_freed_at_once_also_when_the_next_one_is_refused() -> None:
+    alive: WeakSet[Connection] = WeakSet()
+    answers = [Numbers(1), None, Numbers(1), None, Numbers(1)]
+
+    def connect() -> Connection:
+        connection = answers.pop(0) if answers else None
+        if connection is None:
+            raise SourceError("numbers: refused")
+        alive.add(connection)
+        return connection
+
+    gc.disable()  # it would find them in the end: after hours, for a connection's few objects do not call it
+    try:
+        with LiveSource("numbers", connect, reconnect_limit_s=30) as source:
+            while source.losses < 3:
+                time.sleep(0.05)
+            assert len(alive) <= 1
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("leap_s", [86400.0, -86400.0])
