@@ -28,6 +28,9 @@ PARTS = {
     "curve": "curve.curve",
     "labels": "conversion_speed.convert",
     "track": "steady_verdicts.steady_verdicts",
+    "blur": "hidden_faces.hidden_faces",
+    "arrivals": "quiet_room.arrivals",
+    "rest": "quiet_room.empty_room",
     "train": "training_speed.epochs",
     "stream": "stream_delay.stream_delay",
     "soak": "stream_soak.stream_soak",
@@ -36,7 +39,7 @@ PARTS = {
     "page": "demo_load.page",
 }
 PACKAGES = ("numpy", "opencv-python", "onnxruntime", "ultralytics", "torch", "supervision")
-NEED_DATA = ("parity", "curve", "labels", "track", "train")
+NEED_DATA = ("parity", "curve", "labels", "track", "blur", "arrivals", "rest", "train")
 
 EXAMPLES = """\
   python tools/benchmark.py                              all that needs no data beyond the clone
@@ -52,6 +55,9 @@ parts: frame     time per 1280x720 frame against ultralytics predict, square and
        curve     accuracy against time of nano, pico and others (--data, --peer, --plots)
        labels    conversion against supervision (--data)
        track     changes of verdict, people counted and cost of --track on filmed photographs (--data)
+       blur      faces found again in videos saved with --blur, by our network and by --peer (--data)
+       arrivals  people who enter an empty room and are missed by --rest (--data)
+       rest      processor time of an empty room (--data)
        train     an epoch on the CPU against yolo train, and the accuracy (--data)
        stream    delay of a local live stream
        soak      streams whose servers are killed every 20 s (--seconds 1800)

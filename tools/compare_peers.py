@@ -80,17 +80,23 @@ def add_peer_flag(parser: argparse.ArgumentParser, **settings: Any) -> None:
     )
 
 
-def peer_contender(kind: str, path: Path, args: argparse.Namespace) -> Contender:
-    """A peer as it is measured beside our engines, with its ``--conf`` and ``--threads``."""
-    session, conf = OnnxSession(path, threads=args.threads), DEFAULT_CONF if args.conf is None else args.conf
+def peer_detector(kind: str, path: Path, threads: int | None = None) -> Callable[..., Detections]:
+    """A peer as a function of an image and the least score."""
+    session = OnnxSession(path, threads=threads)
 
-    def look(image: Image, least: float) -> Detections:
+    def look(image: Image, least: float = DEFAULT_CONF) -> Detections:
         boxes, scores = PEERS[kind](session, image)
         size = np.tile(np.array(image.shape[1::-1], np.float32), 2)
         xyxy, confidence = np.clip(boxes * size, 0, size), scores.max(axis=1)  # a face gets its surer class
         kept = suppress(xyxy, confidence, IOU, least=least)
         return Detections(xyxy[kept], confidence[kept], scores[kept].argmax(axis=1))
 
+    return look
+
+
+def peer_contender(kind: str, path: Path, args: argparse.Namespace) -> Contender:
+    """A peer as it is measured beside our engines, with its ``--conf`` and ``--threads``."""
+    look, conf = peer_detector(kind, path, args.threads), DEFAULT_CONF if args.conf is None else args.conf
     return Contender(kind, lambda image: look(image, min(conf, TAIL)), lambda image: look(image, conf), conf)
 
 

@@ -11,7 +11,8 @@ from detector.boxes import overlap
 
 __all__ = ["Trails", "grown"]
 
-BRIDGED_S = 1.0  # so long a face is expected where it is not found
+BRIDGED_S = 2.0  # so long a face is expected where it is not found, as long as the tracker waits for a person
+MOVING_S = 0.5  # and so long on the move
 DOUBT = 0.5  # of its size, on each side: by how much a box grows in a second in which nobody saw it
 LINKED = 0.1  # least overlap of a face with where it was expected
 PACE_S = 0.2  # before and after: the sights that say how fast a face moves
@@ -45,7 +46,9 @@ class _Trail:
         away = time - self.times[near]
         if abs(away) > BRIDGED_S:
             return None
-        return grown(self.boxes[near] + self._pace(near) * np.float32(away), DOUBT * abs(away))
+        return grown(
+            self.boxes[near] + self._pace(near) * np.float32(np.clip(away, -MOVING_S, MOVING_S)), DOUBT * abs(away)
+        )
 
     def _pace(self, index: int) -> Boxes:
         """Change of the box (4,) in a second, at its first or last sight: of its place alone, not of its size."""

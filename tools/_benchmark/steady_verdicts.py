@@ -48,7 +48,7 @@ class Tally:
 
 def steady_verdicts(settings: Settings) -> Iterator[Ratio]:
     """Changes of verdict, verdicts that are right, people counted, and how long a frame takes."""
-    total, clips = Tally(), _clips(settings)
+    total, clips = Tally(), filmed_photos(settings, CLIPS)
     with load_engine(weights=settings.weights, threads=settings.threads) as engine:
         for seed, sample in enumerate(clips):
             _film(MovingPhoto(_completed(sample, engine), seed), engine, total)
@@ -81,18 +81,22 @@ def steady_verdicts(settings: Settings) -> Iterator[Ratio]:
     yield Ratio(f"--track: a frame with {FACES} faces", "at most 1 ms", cost <= 1e-3, f"{cost * 1e3:.2f} ms")
 
 
-def _clips(settings: Settings) -> list[Sample]:
-    """Photographs that show some people, evenly over all sets."""
+def filmed_photos(settings: Settings, count: int) -> list[Sample]:
+    """About so many photographs that show some people, evenly over all sets."""
+    samples = [sample for sample in val_photos(settings) if 1 <= len(MovingPhoto(sample, 0).truth) <= MOST_PEOPLE]
+    return samples[:: max(1, len(samples) // count)]
+
+
+def val_photos(settings: Settings) -> list[Sample]:
+    """The labelled photographs that nothing was trained on."""
     data = settings.data or ROOT  # without photographs this part is not asked for
-    samples = load_voc(
+    return load_voc(
         [folder / "annotations" for folder in settings.sets],
         [folder / "images" for folder in settings.sets],
         split=data / "split.csv",
         part="val",
         regions=Regions(data / "unlabelled.csv"),
     )
-    samples = [sample for sample in samples if 1 <= len(MovingPhoto(sample, 0).truth) <= MOST_PEOPLE]
-    return samples[:: max(1, len(samples) // CLIPS)]
 
 
 def _completed(sample: Sample, engine: Engine) -> Sample:
