@@ -123,10 +123,10 @@ class Usage:
         while not over.wait(1.0):
             self.rows.append((time.monotonic() - began, me.memory_info().rss, me.num_fds(), me.num_threads()))
 
-    def around(self, second: float) -> list[float]:
-        """The medians of a whole life and death of the servers that ends there."""
-        near = [row[1:] for row in self.rows if second - LIFE_S - DEATH_S <= row[0] <= second]
-        return [statistics.median(column) for column in zip(*near, strict=True)]
+    def around(self, second: float) -> list[int]:
+        """The least of each in two lives and deaths of the servers that end there: a lost stream has no threads."""
+        near = [row[1:] for row in self.rows if second - 2 * (LIFE_S + DEATH_S) <= row[0] <= second]
+        return [min(column) for column in zip(*near, strict=True)]
 
 
 def stream_soak(settings: Settings) -> Iterator[Ratio]:
