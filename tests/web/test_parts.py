@@ -129,9 +129,9 @@ def test_a_camera_picture_is_answered_with_its_faces(pool: EnginePool) -> None:
 
 def test_a_viewer_s_people_are_followed_and_counted(pool: EnginePool, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(10**6))
-    monkeypatch.setattr(webcam_tab.time, "monotonic", lambda: next(clock) / 40)  # asked four times for each picture
+    monkeypatch.setattr(webcam_tab.time, "monotonic", lambda: next(clock) / 20)  # asked four times for each picture
     tab = WebcamTab(pool)
-    answers = [tab.live(message("anna")) for _ in range(8)]
+    answers = [tab.live(message("anna")) for _ in range(20)]
     assert answers[0]["people"] == 0, "nobody before the verdict is settled"
     assert answers[-1]["people"] == 6
     assert sorted(face[6] for face in answers[-1]["faces"]) == [1, 2, 3, 4, 5, 6]
