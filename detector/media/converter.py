@@ -16,23 +16,24 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-__all__ = ["bgr_converter"]
+__all__ = ["bgr_converter", "pixel_ratio"]
 
 NARROWEST = 8  # of a pixel's sides one may be so many times the other; more is a mistake in the file
 
 
-def bgr_converter(stream: VideoStream, max_pixels: int) -> Callable[[VideoFrame], Image]:
+def bgr_converter(max_pixels: int) -> Callable[[VideoFrame, Fraction], Image]:
     """Make a function that turns decoded frames to BGR uint8 (H, W, 3), upright as the display matrix says.
 
-    Pixels that are not square are stretched until they are, if that makes no more than ``max_pixels`` of them. The
-    function keeps its scaling context from frame to frame, so one is needed for each thread.
+    Pixels that are not square, as their :func:`pixel_ratio` says, are stretched until they are, if that makes no more
+    than ``max_pixels`` of them. The function keeps its scaling context from frame to frame, so one is needed for each
+    thread; it asks nothing of the stream, which may be closed by then.
     """
     from av.video.reformatter import VideoReformatter
 
     reformatter = VideoReformatter()
 
-    def convert(frame: VideoFrame) -> Image:
-        width, height = _square(frame.width, frame.height, stream)
+    def convert(frame: VideoFrame, ratio: Fraction) -> Image:
+        width, height = _square(frame.width, frame.height, ratio)
         if width * height > max(max_pixels, frame.width * frame.height):
             width, height = frame.width, frame.height
         shown = reformatter.reformat(frame, width=width, height=height, format="bgr24")
@@ -45,10 +46,14 @@ def bgr_converter(stream: VideoStream, max_pixels: int) -> Callable[[VideoFrame]
     return convert
 
 
-def _square(width: int, height: int, stream: VideoStream) -> tuple[int, int]:
-    """Width and height in square pixels, none of them fewer than in the file."""
+def pixel_ratio(stream: VideoStream) -> Fraction:
+    """How wide a pixel is, in its heights, of the frame that was decoded last; the stream is still open."""
     # The container's word counts more than the codec's, which may be known only when a frame is decoded.
-    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
+    return stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or Fraction(1)
+
+
+def _square(width: int, height: int, ratio: Fraction) -> tuple[int, int]:
+    """Width and height in square pixels, none of them fewer than in the file."""
     if not Fraction(1, NARROWEST) <= ratio <= NARROWEST:
         return width, height
     return (round(width * ratio), height) if ratio > 1 else (width, round(height / ratio))

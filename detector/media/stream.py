@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from detector.errors import SourceError
 from detector.media.addresses import HOW_TO, checked_address, without_password
-from detector.media.converter import bgr_converter
+from detector.media.converter import bgr_converter, pixel_ratio
 from detector.media.frames import POLL_S, Source, StillSource
 from detector.media.image_header import HEIF, read_header
 from detector.media.images import Image
@@ -62,7 +62,7 @@ class Stream(Connection):
         self._container = container
         self._name = name
         self._timeout_s = timeout_s
-        stream = video_stream(container)
+        self._stream = stream = video_stream(container)
         # Threads by frame would hold one frame back for each thread; so would the decoder for reordering.
         stream.thread_type = "SLICE"
         self._decoder = stream.codec_context
@@ -76,7 +76,7 @@ class Stream(Connection):
         rate = stream.average_rate or stream.guessed_rate
         self.fps = Fraction(rate) if rate and rate <= 1000 else None
         self._packets = container.demux(stream)
-        self._convert = bgr_converter(stream, MAX_FRAME_PIXELS)
+        self._convert = bgr_converter(MAX_FRAME_PIXELS)
         self._spoilt = False  # until the next key frame
         self._late = late  # until a packet has to be waited for
         self._longest_s = STALL_S / 3  # that it took between two packets of late
@@ -92,7 +92,8 @@ class Stream(Connection):
                 raise SourceError(f"{self._name}: brings no whole picture any more: check the camera and the network")
             frame = self._decoded(packet)
             if frame is not None and not self._late:
-                return lambda: self._convert(frame)
+                ratio = pixel_ratio(self._stream)  # now: who converts it may do so after the connection is closed
+                return lambda: self._convert(frame, ratio)
 
     def _next_packet(self) -> Packet[Any]:
         import av.error
@@ -216,7 +217,7 @@ def _heif(data: bytes, name: str) -> Image:
             if len(container.streams.video) == 1:
                 stream = video_stream(container)
                 stream.codec_context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
-                return bgr_converter(stream, MAX_FRAME_PIXELS)(next(container.decode(stream)))
+                return bgr_converter(MAX_FRAME_PIXELS)(next(container.decode(stream)), pixel_ratio(stream))
     except (av.error.FFmpegError, StopIteration, ValueError, AttributeError):
         pass  # its kind cannot be decoded here
     raise SourceError(f"{name}: this HEIC or AVIF cannot be read: convert it to JPEG or PNG")

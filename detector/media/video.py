@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detector.errors import SourceError
-from detector.media.converter import bgr_converter
+from detector.media.converter import bgr_converter, pixel_ratio
 from detector.media.frames import Frame, ReadAhead, Source
 from detector.media.images import Image
 from detector.media.mp4_index import Head, check_claims
@@ -201,7 +201,7 @@ class VideoSource(Source):
             self._opened.close()
 
     def _decode(self) -> Generator[Frame, None, None]:
-        convert = bgr_converter(self._stream, self._max_bytes // 3)
+        convert = bgr_converter(self._max_bytes // 3)
         times = Timeline(float(1 / (self.fps or 25)), TS_GAP_S if self._restarts else GAP_S)
         index = 0
         for index, raw in enumerate(self._raw_frames(), 1):
@@ -218,10 +218,10 @@ class VideoSource(Source):
         if not index:
             raise SourceError(f"{self.name}: not one picture of it can be decoded: copy it again or convert it")
 
-    def _image(self, convert: Callable[[VideoFrame], Image], raw: VideoFrame) -> Image:
+    def _image(self, convert: Callable[[VideoFrame, Fraction], Image], raw: VideoFrame) -> Image:
         try:
             if sum(plane.buffer_size for plane in raw.planes) <= self._max_bytes:
-                return convert(raw)
+                return convert(raw, pixel_ratio(self._stream))
             reason = "are too many bytes for one frame"
         except (ValueError, OSError) as error:  # among them what FFmpeg says
             reason = f"cannot be converted ({getattr(error, 'strerror', None) or error})"

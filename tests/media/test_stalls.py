@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
 
 from detector.errors import SourceError
 from detector.media.stream import OPTIONS, STALL_S, Stream
@@ -176,6 +178,18 @@ def test_a_run_of_corrupt_packets_costs_the_pictures_up_to_the_next_key_frame_an
     assert seen == sorted(set(seen))
     assert {*range(11), *range(31, 39)} <= set(seen)
     assert not set(seen) & set(range(13, 30))
+
+
+def test_a_picture_can_be_taken_when_its_connection_is_closed_already(tmp_path: Path) -> None:
+    def wide(stream: VideoStream) -> None:
+        stream.codec_context.sample_aspect_ratio = Fraction(2)
+
+    data = grey_video(tmp_path / "wide.ts", prepare=wide).read_bytes()
+    with playing(lambda send, _: send(data), "video/mp2t") as url:
+        stream = Stream(open_container(url, "stream", 8, OPTIONS), "stream", 8)
+        picture = stream.read()
+        stream.close()
+    assert picture().shape == (48, 128, 3)  # whose shape the closed stream no longer knows
 
 
 def test_after_a_stall_video_goes_on_with_a_key_frame(tmp_path: Path) -> None:
