@@ -24,7 +24,7 @@ from detector.archiving.stores import Store
 from detector.archiving.worker import COPIES, Settings, Worker, digests
 from detector.cli.flags import add_engine_flags, add_flags, engine_from, positive
 from detector.cores import available_cores
-from detector.engines.weights import SHIPPED
+from detector.engines.weights import SHIPPED, default_weights
 from detector.errors import DetectorError, OutputError, SourceError, require_extra
 from detector.files import alone
 
@@ -32,6 +32,7 @@ __all__ = ["main", "work_through"]
 
 log = logging.getLogger("detector.archive")
 
+COUNTED = (("images", "image"), ("faces", "face"), ("unreadable", "image"))
 CONNECT_S = 10.0
 LINE_S = 10.0  # how often a line says how far it is
 
@@ -96,10 +97,9 @@ def _command(args: argparse.Namespace) -> int:
                 _report(work_through(shards, settings, workers), len(left))
         counts = counts_of(out)
         write_manifest(out, _made(settings), counts)
-    print(
-        f"{args.out}: {counts['images']} images, {counts['faces']} faces, {counts['with_mask']} with_mask, "
-        f"{counts['without_mask']} without_mask; {counts['unreadable']} images could not be read"
-    )
+    images, faces, lost = (cli.some(counts[name], what) for name, what in COUNTED)
+    words = f"{counts['with_mask']} with_mask, {counts['without_mask']} without_mask"
+    print(f"{args.out}: {images}, {faces}, {words}; {lost} could not be read")
     return cli.EXIT_PARTIAL if counts["unreadable"] else cli.EXIT_OK
 
 
@@ -159,9 +159,12 @@ def _ray(address: str | None, threads: int | None) -> Iterator[int | None]:
             socket.create_connection((host, int(port)), CONNECT_S).close()
         with _silent_stderr():  # on which it would say that it is silent
             ray.init(**where, logging_level=logging.ERROR, log_to_driver=False)
-        signal.signal(signal.SIGTERM, terminate)
     except (OSError, ValueError, RuntimeError) as error:
-        raise SourceError(f"--address {address}: no Ray answers there: start it with ray start --head") from error
+        if address:
+            raise SourceError(f"--address {address}: no Ray answers there: start it with ray start --head") from error
+        raise SourceError(f"Ray cannot be started here ({error}): join one with --address") from error
+    with suppress(ValueError):  # in another thread neither Ray nor Python may change it
+        signal.signal(signal.SIGTERM, terminate)
     try:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
@@ -190,8 +193,9 @@ def _settings(args: argparse.Namespace, out: Store) -> Settings:
         pass  # what is wrong with the network is said before anything begins
     names = ("weights", "faces", "conf", "iou", "imgsz", "device")
     options = {name: getattr(args, name) for name in names}
-    if args.weights and str(args.weights) not in SHIPPED:  # which every machine has at a place of its own
-        options["weights"] = str(args.weights.absolute())
+    if args.weights:  # of those that are shipped the name: every machine has them at a place of its own
+        shipped = {default_weights(file): name for name, file in SHIPPED.items()}
+        options["weights"] = shipped.get(args.weights) or str(args.weights.absolute())
     copies = tuple(name for name in COPIES if getattr(args, name))
     base = ""
     with suppress(ValueError):  # some here and some elsewhere have nothing in common

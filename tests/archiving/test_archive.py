@@ -95,7 +95,7 @@ def test_an_archives_rows_are_what_run_says_and_a_second_run_adds_what_is_new(
     (photos / "broken.jpg").write_bytes((SAMPLE / NAMES[0]).read_bytes()[:3000])
     (photos / "notes.txt").write_text("no picture")
     out, flags = tmp_path / "found", ("--shard", 2, "--address", cluster.address)
-    assert "1 images could not be read" in run("--source", photos, "--out", out, *flags, code=1).stdout
+    assert "1 image could not be read" in run("--source", photos, "--out", out, *flags, code=1).stdout
     said = tmp_path / "said.json"
     source = str(photos / "**" / "*.jpg")
     subprocess.run([sys.executable, "-m", "detector.run", source, "--json", str(said)], check=False, timeout=120)
@@ -262,6 +262,15 @@ def test_what_cannot_be_is_said_in_one_line(photos: Path, tmp_path: Path, capsys
         assert archive.main(flags) == 2, flags
         (line,) = capsys.readouterr().err.splitlines()
         assert said in line
+
+
+def test_a_shipped_network_is_told_to_the_workers_by_its_name(tmp_path: Path) -> None:
+    flags = ["--source", str(SAMPLE), "--out", str(tmp_path), "--weights"]
+    for weights, told in (("pico", "pico"), (str(SAMPLE.parents[1] / "weights/pico.onnx"), "pico")):
+        args = archive._build_parser().parse_args([*flags, weights])
+        settings = archive._settings(args, Store.at(str(tmp_path / "out")))
+        assert settings.options["weights"] == told
+        assert settings.weights == digests("single-stage", {**OPTIONS, "weights": "pico"})
 
 
 def test_an_output_folder_has_rows_of_one_making(
