@@ -41,7 +41,7 @@ __all__ = ["Channel", "Summary", "main", "run", "run_channels"]
 
 EXAMPLES = """\
   mask-detector run --source 0                       webcam, in a window (q or Esc closes it)
-  mask-detector run photos/ --save out      annotated copies of a folder's images
+  mask-detector run photos/ --save out               annotated copies of a folder's images
   mask-detector run door.mp4 --save out --csv faces.csv
   mask-detector run 0 --events door.jsonl --snapshots people     who comes, with and without a mask
   mask-detector run inbox/ --watch --only without_mask --crops faces     each image that is put there, as it comes

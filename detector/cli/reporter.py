@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
+from detector.cli import some
 from detector.detections import CLASSES, Detections
 from detector.media.frames import Frame, Source, StillSource
 
@@ -65,7 +66,7 @@ class Reporter:
     def __call__(self, source: int, frame: Frame, detections: Detections) -> None:
         """Say what is in a frame of this source, if it is time to."""
         faces = [f"{detections.count(name)} {name}" for name in CLASSES if detections.count(name)]
-        words = f"{_some(len(detections), 'face')}: {', '.join(faces)}" if faces else "no face"
+        words = f"{some(len(detections), 'face')}: {', '.join(faces)}" if faces else "no face"
         if isinstance(self.sources[source], StillSource):
             print(f"{frame.name}: {words}", file=self.out)
             return
@@ -99,15 +100,11 @@ def _words(source: Source, summary: Summary) -> str:
     failures = len(source.failures) if still else 0
     counts = summary.people or {name: getattr(summary, name) for name in CLASSES}
     total = sum(counts.values())
-    found = _some(total, "face") if summary.people is None else "1 person" if total == 1 else f"{total} people"
+    found = some(total, "face") if summary.people is None else "1 person" if total == 1 else f"{total} people"
     return (
-        f"{_some(summary.frames, 'image' if still else 'frame')} in {summary.seconds:.1f} s ({summary.fps:.1f} fps): "
+        f"{some(summary.frames, 'image' if still else 'frame')} in {summary.seconds:.1f} s ({summary.fps:.1f} fps): "
         + ", ".join([found, *(f"{count} {name}" for name, count in counts.items())])
-        + (f"; at rest in {_some(summary.rested, 'frame')}" if summary.rested else "")
-        + (f"; {_some(failures, 'file')} could not be read" if failures else "")
-        + (f"; lost {_some(source.losses, 'time')}" if source.losses else "")
+        + (f"; at rest in {some(summary.rested, 'frame')}" if summary.rested else "")
+        + (f"; {some(failures, 'file')} could not be read" if failures else "")
+        + (f"; lost {some(source.losses, 'time')}" if source.losses else "")
     )
-
-
-def _some(count: int, thing: str) -> str:
-    return f"{count} {thing}{'' if count == 1 else 's'}"

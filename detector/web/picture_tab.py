@@ -9,8 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -128,23 +127,17 @@ class PictureTab:
             ``note`` and, where it is wanted or is one of several in its file, ``jpeg`` in base64; or ``gone``: send the
             file again; ``wait`` or ``error`` with the reason.
         """
-        asked = message if isinstance(message, dict) else {}
-        try:
-            with self._admitted():
-                upload = self._upload(asked, session)
-                if upload is None:
-                    return {"gone": True}
-                original, note = read_picture(upload)
-                timed = self.pool.detect(original, str(asked.get("engine", "")))
-                jpeg = _jpeg(shrink(original, SHOWN_SIDE)[0], 88) if note or asked.get("jpeg") else None
-        except BusyError as error:
-            return {"wait": str(error)}
-        except DetectorError as error:
-            return {"error": str(error)}
-        height, width = original.shape[:2]
-        faces = _faces(Frame(original, 0, None, upload.name), timed.found)
-        size = {"width": width, "height": height}
-        return {"faces": faces, "ms": round(1000 * timed.seconds, 1), **size, "note": note, "jpeg": jpeg}
+
+        def answer(asked: dict[str, Any], upload: Upload) -> dict[str, Any]:
+            original, note = read_picture(upload)
+            timed = self.pool.detect(original, str(asked.get("engine", "")))
+            jpeg = _jpeg(shrink(original, SHOWN_SIDE)[0], 88) if note or asked.get("jpeg") else None
+            height, width = original.shape[:2]
+            faces = _faces(Frame(original, 0, None, upload.name), timed.found)
+            size = {"width": width, "height": height}
+            return {"faces": faces, "ms": round(1000 * timed.seconds, 1), **size, "note": note, "jpeg": jpeg}
+
+        return self._admit(message, session, answer)
 
     def drawn(self, message: object, session: Session) -> dict[str, Any]:
         """The picture in its own size with its faces marked, numbered from left to right: ``jpeg`` in base64.
@@ -153,20 +146,14 @@ class PictureTab:
             message: as for :meth:`look`, with ``conf`` and ``overlap``.
             session: who asks.
         """
-        asked = message if isinstance(message, dict) else {}
-        try:
-            with self._admitted():
-                upload = self._upload(asked, session)
-                if upload is None:
-                    return {"gone": True}
-                original, _ = read_picture(upload)
-                found = self.pool.detect(original, str(asked.get("engine", ""))).found
-                shown = filter_detections(found, number(asked.get("conf")), number(asked.get("overlap")))
-                return {"jpeg": _jpeg(draw(original, _numbered(shown)), 92)}
-        except BusyError as error:
-            return {"wait": str(error)}
-        except DetectorError as error:
-            return {"error": str(error)}
+
+        def answer(asked: dict[str, Any], upload: Upload) -> dict[str, Any]:
+            original, _ = read_picture(upload)
+            found = self.pool.detect(original, str(asked.get("engine", ""))).found
+            shown = filter_detections(found, number(asked.get("conf")), number(asked.get("overlap")))
+            return {"jpeg": _jpeg(draw(original, _numbered(shown)), 92)}
+
+        return self._admit(message, session, answer)
 
     def take(self, upload: Upload | None, engine: str, conf: float, overlap: float, request: gr.Request) -> Answer:
         """A program's picture, or none any more."""
@@ -212,13 +199,21 @@ class PictureTab:
             self.sessions.hold(session, "picture", upload.path if upload else None)
         return upload
 
-    @contextmanager
-    def _admitted(self) -> Iterator[None]:
+    def _admit(
+        self, message: object, session: Session, answer: Callable[[dict[str, Any], Upload], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Answer a message about a picture, in its turn; or say why not."""
         if not self._room.acquire(blocking=False):
-            raise BusyError("Too many people use this page right now: waiting")
+            return {"wait": "Too many people use this page right now: waiting"}
         try:
             with self._turn:
-                yield
+                asked = message if isinstance(message, dict) else {}
+                upload = self._upload(asked, session)
+                return answer(asked, upload) if upload else {"gone": True}
+        except BusyError as error:
+            return {"wait": str(error)}
+        except DetectorError as error:
+            return {"error": str(error)}
         finally:
             self._room.release()
 
